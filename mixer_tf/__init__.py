@@ -1,0 +1,14 @@
+"""Every architecture from the CNN to the visual MLPs of 2021 as Keras 3 backbones, equal to their authors' code.
+
+Example:
+    >>> import mixer_tf as mt
+    >>> backbone = mt.create_backbone("mlp_mixer_s16", image_shape=(224, 224, 3))
+    >>> model = mt.classifier(backbone, num_classes=10)
+"""
+
+from mixer_tf.backbones import create_backbone, list_backbones
+from mixer_tf.heads.classifier import classifier
+
+__version__ = "0.1.0"
+
+__all__ = ["classifier", "create_backbone", "list_backbones"]

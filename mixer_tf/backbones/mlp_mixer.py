@@ -1,0 +1,111 @@
+"""MLP-Mixer: An all-MLP Architecture for Vision. Tolstikhin et al. 2021, arXiv 2105.01601.
+
+Reference code: google-research/vision_transformer (`models_mixer.py`) and timm (`mlp_mixer.py`).
+
+The idea: attention is not needed to let patches talk to each other. One MLP that runs over the *tokens* of each channel
+and one that runs over the *channels* of each token, in turn, are enough.
+"""
+
+import keras
+from keras import layers
+
+from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.drop_path import drop_path, drop_path_rates
+from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.patches import patch_embedding, pyramid_level
+
+
+def mlp_mixer(
+    image_shape: tuple[int, int, int],
+    *,
+    patch_size: int,
+    num_blocks: int,
+    hidden_dim: int,
+    tokens_mlp_dim: int,
+    channels_mlp_dim: int,
+    activation: str = "gelu",
+    norm_epsilon: float = 1e-6,
+    dropout: float = 0.0,
+    drop_path_rate: float = 0.0,
+    name: str = "mlp_mixer",
+) -> keras.Model:
+    """MLP-Mixer as a backbone: `[b, H, W, 3] -> [b, H / patch_size, W / patch_size, hidden_dim]`.
+
+    Args:
+        image_shape: (height, width, channels) in pixels; `patch_size` must divide both sides. The token-mixing weights
+            belong to one number of patches.
+        patch_size: side of a patch in pixels.
+        num_blocks: number of Mixer blocks.
+        hidden_dim: channels of every token.
+        tokens_mlp_dim: hidden width of the MLP over the tokens.
+        channels_mlp_dim: hidden width of the MLP over the channels.
+        activation: `"gelu"` (erf, timm) or `"gelu_tanh"` (Google's JAX code, in which the weights were trained).
+        norm_epsilon: added to the variance by every LayerNormalization.
+        dropout: rate after both Dense layers of every MLP, 0 to 1.
+        drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
+        name: name of the model.
+
+    Raises:
+        ValueError: when `patch_size` does not divide the image or the activation is unknown.
+
+    Example:
+        >>> backbone = mlp_mixer((32, 48, 3), patch_size=8, num_blocks=2, hidden_dim=16,
+        ...                      tokens_mlp_dim=7, channels_mlp_dim=64)
+        >>> backbone.output.shape
+        (None, 4, 6, 16)
+    """
+    image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
+    x = patch_embedding(image, hidden_dim, patch_size, name="stem_patch_embedding")  # [b, h, w, c]
+    grid = x.shape[1:]
+    x = layers.Reshape((-1, hidden_dim), name="stem_tokens")(x)  # [b, s, c]
+    for i, rate in enumerate(drop_path_rates(drop_path_rate, num_blocks)):
+        x = mixer_block(
+            x,
+            tokens_mlp_dim=tokens_mlp_dim,
+            channels_mlp_dim=channels_mlp_dim,
+            activation=activation,
+            norm_epsilon=norm_epsilon,
+            dropout=dropout,
+            drop_path_rate=rate,
+            name=f"block{i}",
+        )
+    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = layers.Reshape(grid, name=pyramid_level(patch_size))(x)  # [b, h, w, c]
+    return Model(image, x, name=name)
+
+
+def mixer_block(x, *, tokens_mlp_dim, channels_mlp_dim, activation, norm_epsilon, dropout, drop_path_rate, name):
+    """Mix the tokens, then the channels, each with its own norm and residual: `[b, s, c] -> [b, s, c]`."""
+    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = layers.Permute((2, 1), name=f"{name}_to_channels_first")(y)  # [b, c, s]
+    y = mlp(y, tokens_mlp_dim, activation=activation, dropout=dropout, name=f"{name}_token_mixing")
+    y = layers.Permute((2, 1), name=f"{name}_to_channels_last")(y)  # [b, s, c]
+    y = drop_path(y, drop_path_rate, name=f"{name}_token_mixing_drop_path")
+    x = layers.Add(name=f"{name}_token_mixing_add")([x, y])
+
+    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = mlp(y, channels_mlp_dim, activation=activation, dropout=dropout, name=f"{name}_channel_mixing")
+    y = drop_path(y, drop_path_rate, name=f"{name}_channel_mixing_drop_path")
+    return layers.Add(name=f"{name}_channel_mixing_add")([x, y])
+
+
+def _variant(patch_size, num_blocks, hidden_dim):
+    """Table 1 of the paper: the token MLP is half as wide as the model, the channel MLP four times."""
+    return {
+        "patch_size": patch_size,
+        "num_blocks": num_blocks,
+        "hidden_dim": hidden_dim,
+        "tokens_mlp_dim": hidden_dim // 2,
+        "channels_mlp_dim": hidden_dim * 4,
+    }
+
+
+VARIANTS = {
+    "mlp_mixer_s32": _variant(32, 8, 512),
+    "mlp_mixer_s16": _variant(16, 8, 512),
+    "mlp_mixer_b32": _variant(32, 12, 768),
+    "mlp_mixer_b16": _variant(16, 12, 768),
+    "mlp_mixer_l32": _variant(32, 24, 1024),
+    "mlp_mixer_l16": _variant(16, 24, 1024),
+    "mlp_mixer_h14": _variant(14, 32, 1280),
+}

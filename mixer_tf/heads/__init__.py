@@ -1,0 +1,1 @@
+"""From features to predictions: each head continues the backbone's own graph."""

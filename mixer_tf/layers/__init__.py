@@ -1,0 +1,1 @@
+"""What Keras lacks and a backbone needs: functions on tensors, and a class only where something owns weights."""

@@ -1,0 +1,58 @@
+"""The one two-layer MLP of the house, and its activations."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="mixer_tf")
+def gelu_tanh(x):
+    """GELU in its tanh approximation: what Google's JAX code and GPT-2 compute. `"gelu"` is the exact erf form."""
+    return keras.activations.gelu(x, approximate=True)
+
+
+ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": gelu_tanh, "relu": "relu"}
+
+
+def activation_function(name: str):
+    """The activation of that name, in a form that Keras saves.
+
+    Raises:
+        ValueError: when the name is not one of `gelu` (erf), `gelu_tanh` or `relu`.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; given: {name!r}")
+    return ACTIVATIONS[name]
+
+
+def mlp(
+    x,
+    hidden_dim: int,
+    *,
+    name: str,
+    activation: str = "gelu",
+    dropout: float = 0.0,
+    kernel_initializer="lecun_normal",
+    bias_initializer="zeros",
+):
+    """Dense, activation, Dense on the last axis: `[b, ..., c] -> [b, ..., c]`; layers `<name>_fc1` and `<name>_fc2`.
+
+    Every MLP of the package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and
+    exact GELU into one CPU kernel, which it does not do for a Dense on three or four axes.
+    """
+    channels, inner_shape = x.shape[-1], x.shape[1:-1]
+
+    def dense(units, suffix, **arguments):
+        return layers.Dense(
+            units,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            name=f"{name}_{suffix}",
+            **arguments,
+        )
+
+    y = ops.reshape(x, (-1, channels))  # [b * s, c]
+    y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
+    y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
+    y = dense(channels, "fc2")(y)
+    y = layers.Dropout(dropout, name=f"{name}_dropout2")(y) if dropout else y
+    return ops.reshape(y, (-1, *inner_shape, channels))

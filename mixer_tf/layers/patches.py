@@ -1,0 +1,36 @@
+"""From pictures to patch embeddings."""
+
+import math
+
+from keras import layers
+
+
+def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
+    """Refuse an image shape that the patches do not tile.
+
+    Raises:
+        ValueError: when it is not (height, width, channels) or a side is no multiple of `patch_size`; it names the
+            nearest shape that is.
+    """
+    if len(image_shape) != 3 or not all(isinstance(side, int) and side > 0 for side in image_shape):
+        raise ValueError(f"image_shape must be (height, width, channels) in pixels; given: {image_shape}")
+    *sides, channels = image_shape
+    if any(side % patch_size for side in sides):
+        nearest = tuple(max(1, round(side / patch_size)) * patch_size for side in sides)
+        raise ValueError(
+            f"image_shape {tuple(image_shape)} must be divisible by patch_size {patch_size}; "
+            f"nearest: {(*nearest, channels)}"
+        )
+
+
+def patch_embedding(image, hidden_dim: int, patch_size: int, *, name: str, kernel_initializer="lecun_normal"):
+    """Cut the image into patches and project each: `[b, h * p, w * p, 3] -> [b, h, w, c]`."""
+    check_divisible(image.shape[1:], patch_size)
+    return layers.Conv2D(hidden_dim, patch_size, strides=patch_size, kernel_initializer=kernel_initializer, name=name)(
+        image
+    )
+
+
+def pyramid_level(stride: int) -> str:
+    """The name of the feature pyramid's level with that stride: `P4` for 16, and for 14, which is nearest to it."""
+    return f"P{round(math.log2(stride))}"

@@ -1,0 +1,46 @@
+"""Resizing of tables and kernels along one axis as a matrix product, exactly as the references interpolate.
+
+`keras.ops.image.resize` and `tf.image.resize` know neither of these rules: their bicubic has `a = -0.5` and no clamped
+borders (as DINOv2 and RaftMLP want), and their antialias cannot be asked for on a weight outside a graph.
+"""
+
+import numpy as np
+
+
+def _cubic(x, a: float):
+    """The cubic convolution kernel of Keys (1981) with the free parameter `a`."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = a * (((x - 5) * x + 8) * x - 4)
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def bicubic_matrix(size_in: int, size_out: int) -> np.ndarray:
+    """`[size_out, size_in]`, PyTorch's bicubic: a = -0.75, half-pixel centres, border taps clamped, no antialias.
+
+    DINOv2 resizes its position table so in every call, RaftMLP its feature maps.
+    """
+    source = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
+    first = np.floor(source).astype(int)
+    matrix = np.zeros((size_out, size_in))
+    for tap in range(-1, 3):
+        weight = _cubic(source - (first + tap), a=-0.75)
+        np.add.at(matrix, (np.arange(size_out), np.clip(first + tap, 0, size_in - 1)), weight)
+    return matrix
+
+
+def antialiased_bicubic_matrix(size_in: int, size_out: int) -> np.ndarray:
+    """`[size_out, size_in]`, Pillow's and timm's bicubic: a = -0.5, widened when it shrinks, taps inside renormalised.
+
+    timm resizes the position tables of published ViT checkpoints so. Equal sizes give the identity.
+    """
+    scale = max(size_in / size_out, 1.0)
+    centre = (np.arange(size_out)[:, None] + 0.5) * size_in / size_out
+    matrix = _cubic((np.arange(size_in)[None] + 0.5 - centre) / scale, a=-0.5)
+    return matrix / matrix.sum(axis=1, keepdims=True)
+
+
+def resize_grid(grid: np.ndarray, size: tuple[int, int], matrix=antialiased_bicubic_matrix) -> np.ndarray:
+    """Resize a table `[h, w, c]` to `[*size, c]`, in float64, returned in the table's own dtype."""
+    rows, columns = matrix(grid.shape[0], size[0]), matrix(grid.shape[1], size[1])
+    return np.einsum("yh,xw,hwc->yxc", rows, columns, grid.astype(np.float64)).astype(grid.dtype)
