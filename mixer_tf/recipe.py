@@ -1,12 +1,13 @@
 """A recipe: everything that decides how a run turns out, as a frozen dataclass in a Python file of its own.
 
-    recipe = load("tasks/recipes/digits_mlp_mixer.py", ["epochs=5", "backbone_arguments.num_blocks=6"])
+recipe = load("tasks/recipes/digits_mlp_mixer.py", ["epochs=5", "backbone_arguments.num_blocks=6"])
 """
 
 import ast
 import dataclasses
 import difflib
 import runpy
+import types
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,9 +31,8 @@ class Recipe:
         learning_rate: its highest value.
         seed: decides initial weights, order, augmentation and dropout.
         precision: `float32` or `mixed_bfloat16`.
-        strategy: `none`: one device.
         initial_weights: a `.keras`, `.weights.h5` or published checkpoint to start from; None for random weights.
-        output_dir: where the run leaves its files.
+        output_dir: where the run leaves its files; where that folder is not empty, `-2`, `-3` ... is appended.
         export: write a SavedModel to `saved_models/<name of output_dir>/<version>` at the end.
     """
 
@@ -47,7 +47,6 @@ class Recipe:
     learning_rate: float
     seed: int = 0
     precision: str = "float32"
-    strategy: str = "none"
     initial_weights: str | None = None
     output_dir: str
     export: bool = True
@@ -57,9 +56,9 @@ class Recipe:
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         require(self.steps is None or self.steps >= 1, f"steps must be at least 1 or None; given: {self.steps}")
         require(self.learning_rate > 0, f"learning_rate must be above 0; given: {self.learning_rate}")
-        require(min(self.image_shape) > 0, f"image_size must be above 0; given: {self.image_size}")
+        sides = (self.image_size,) if isinstance(self.image_size, int) else self.image_size
+        require(len(sides) <= 2 and min(sides) > 0, f"image_size must be N or HxW above 0; given: {self.image_size}")
         self._one_of("precision", ("float32", "mixed_bfloat16"))
-        self._one_of("strategy", ("none",))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -71,7 +70,8 @@ class Recipe:
         """The recipe with one field set from text, as on the command line.
 
         Args:
-            assignment: `key=value`; `image_size` also takes `224x192`, a dictionary takes `key.entry=value`.
+            assignment: `key=value`; `image_size` also takes `224x192` (height x width), and a dictionary
+                `key.entry=value`.
 
         Raises:
             ValueError: when the key is unknown (the nearest is named) or the value has the wrong type.
@@ -79,16 +79,97 @@ class Recipe:
         key, equals, text = assignment.partition("=")
         require(equals, f"an override must be key=value; given: {assignment!r}")
         key, _, entry = key.partition(".")
-        types = typing.get_type_hints(type(self))
-        if key not in types:
-            nearest = difflib.get_close_matches(key, types, n=3, cutoff=0.4) or sorted(types)
+        hints = typing.get_type_hints(type(self))
+        if key not in hints:
+            nearest = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
             raise ValueError(f"recipe has no key {key!r}; nearest: {', '.join(nearest)}")
-        value = _parse(text, types[key], key) if not entry else {**getattr(self, key), entry: _literal(text)}
-        return dataclasses.replace(self, **{key: value})
+        value = _parse(text, hints[key], key) if not entry else {**getattr(self, key), entry: _literal(text)}
+        changes: dict[str, Any] = {key: value}
+        return dataclasses.replace(self, **changes)
+
+    def select(self, names: typing.Iterable[str]) -> dict[str, Any]:
+        """The values of some fields, as keyword arguments for whoever takes them."""
+        return {name: getattr(self, name) for name in names}
 
     def _one_of(self, field: str, allowed: tuple[str, ...]) -> None:
         value = getattr(self, field)
         require(value in allowed, f"{field} must be one of {', '.join(allowed)}; given: {value!r}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageClassification(Recipe):
+    """What `tasks/image_classification.py` needs besides. Rates and probabilities are 0 to 1.
+
+    Attributes:
+        train_split: split of the data to train on; None for `train`.
+        eval_split: split that the figures come from; None for `validation`, or `test` where there is none.
+        skip_broken: leave out pictures that cannot be decoded, and count them; otherwise they stop the run.
+        mean: subtracted from each of red, green and blue, in units of [0, 1]; None for what the initial weights
+            expect, else 0.5.
+        std: the divisor after that, likewise.
+        crop: share of the resized picture that the centre crop of the evaluation keeps; None likewise, else 1.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `area`; None likewise, else `bicubic`.
+        random_resized_crop: smallest and largest area of a random crop, as a share of the picture; None for no crop.
+        padded_crop: pixels of border from which a crop of the picture's own size is cut.
+        flip: mirror half of the pictures.
+        color_jitter: strength of random brightness, contrast and saturation.
+        rand_augment: number of operations and their magnitude (0 to 10); None for none.
+        random_erasing: probability that a rectangle is filled with noise.
+        mixup: alpha of the Beta distribution that two pictures are blended by; 0 for none.
+        cutmix: alpha of the Beta distribution that gives the area of a pasted rectangle; 0 for none.
+        pool: `average` or `token`; None takes the class token where there is one.
+        head_dropout: dropout before the head.
+        head_bias: initial bias of the head.
+        skip_head: leave the head of the initial weights aside, as for another number of classes.
+        freeze_up_to: last part that stays as it is: `stem`, `block3`, `stage2` or `backbone`; None trains everything.
+        loss: `softmax` or `sigmoid` (binary cross-entropy per class).
+        label_smoothing: share of the label spread over all classes.
+        optimizer: `adamw`, `sgd` or `lamb`.
+        weight_decay: as the optimizer's paper defines it; never on biases, norms and position tables.
+        momentum: of `sgd`.
+        beta_2: decay of the second moment of `adamw` and `lamb`.
+        clip_norm: largest global norm of the gradient; None for no clipping.
+        ema: momentum of the moving average of the weights, which is evaluated beside the raw ones; 0 for none.
+        layer_decay: factor of the learning rate from each block to the one before it.
+        schedule: `cosine`, `linear`, `step` or `constant`.
+        warmup_epochs: epochs in which the learning rate rises from 0; at most half of the run.
+        final_learning_rate: what the schedule ends with.
+        tensorboard: write TensorBoard logs too.
+    """
+
+    train_split: str | None = None
+    eval_split: str | None = None
+    skip_broken: bool = False
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    crop: float | None = None
+    interpolation: str | None = None
+    random_resized_crop: tuple[float, float] | None = None
+    padded_crop: int = 0
+    flip: bool = False
+    color_jitter: float = 0.0
+    rand_augment: tuple[int, float] | None = None
+    random_erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    pool: str | None = None
+    head_dropout: float = 0.0
+    head_bias: float = 0.0
+    skip_head: bool = False
+    freeze_up_to: str | None = None
+    loss: str = "softmax"
+    label_smoothing: float = 0.0
+    optimizer: str = "adamw"
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    beta_2: float = 0.999
+    clip_norm: float | None = None
+    ema: float = 0.0
+    layer_decay: float = 1.0
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    final_learning_rate: float = 0.0
+    tensorboard: bool = False
 
 
 def require(condition: object, message: str) -> None:
@@ -104,7 +185,10 @@ def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None =
         ValueError: when there is no such file, it defines no recipe of that type, or an override is wrong.
     """
     require(Path(path).is_file(), f"a recipe must be a Python file such as tasks/recipes/NAME.py; given: {path!r}")
-    recipe = runpy.run_path(path).get("recipe")
+    try:
+        recipe = runpy.run_path(path).get("recipe")
+    except TypeError as error:  # what a dataclass says of an unknown or missing field
+        raise ValueError(f"{path} must define a {recipe_type.__name__} from known keys; {error}") from error
     if not isinstance(recipe, recipe_type):
         raise ValueError(f"{path} must define recipe = {recipe_type.__name__}(...); it has: {type(recipe).__name__}")
     for assignment in overrides or []:
@@ -113,9 +197,9 @@ def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None =
 
 
 def _parse(text: str, annotation, key: str):
-    """The value of a field from text: booleans and None in any case, `HxW` for sizes, Python literals, else the text."""
-    allowed = typing.get_args(annotation) or (annotation,)
-    kinds = tuple(typing.get_origin(kind) or kind for kind in allowed)
+    """The value of a field from text: `true`, `none`, a Python literal, `HxW` for the image size, else the text."""
+    alternatives = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    kinds = tuple(typing.get_origin(kind) or kind for kind in alternatives)
     value: Any = text if kinds == (str,) else _literal(text)
     if key == "image_size" and isinstance(value, str):
         sides = value.lower().split("x")

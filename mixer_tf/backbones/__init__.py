@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import keras
 
@@ -14,7 +14,7 @@ from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
 from mixer_tf.backbones.vit import vit
 
-ARCHITECTURES: dict[str, tuple[Callable, Mapping[str, Mapping]]] = {
+ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
@@ -50,7 +50,8 @@ def create_backbone(name: str, image_shape: tuple[int, int, int] = (224, 224, 3)
         >>> backbone.output.shape
         (None, 6, 4, 512)
     """
-    builders = {architecture: (build, {}) for architecture, (build, _) in ARCHITECTURES.items()} | _VARIANTS
+    bare: dict[str, tuple[Callable, dict]] = {key: (build, {}) for key, (build, _) in ARCHITECTURES.items()}
+    builders = bare | _VARIANTS
     if name not in builders:
         nearest = ", ".join(difflib.get_close_matches(name, builders, n=3, cutoff=0.3)) or ", ".join(ARCHITECTURES)
         raise ValueError(f"backbone must be one of mixer_tf.list_backbones(); given: {name!r}; nearest: {nearest}")

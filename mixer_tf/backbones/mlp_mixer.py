@@ -100,7 +100,7 @@ def _variant(patch_size, num_blocks, hidden_dim):
     }
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict] = {
     "mlp_mixer_s32": _variant(32, 8, 512),
     "mlp_mixer_s16": _variant(16, 8, 512),
     "mlp_mixer_b32": _variant(32, 12, 768),

@@ -145,7 +145,7 @@ def conv_norm(x, channels, kernel_size, *, norm, name, stride=1, activation=None
     return layers.Activation(activation_function(activation), name=f"{name}_activation")(x) if activation else x
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict] = {
     "resnet18": {"block": "basic", "stage_depths": (2, 2, 2, 2)},
     "resnet34": {"block": "basic", "stage_depths": (3, 4, 6, 3)},
     "resnet50": {"block": "bottleneck", "stage_depths": (3, 4, 6, 3)},

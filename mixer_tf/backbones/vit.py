@@ -163,7 +163,7 @@ def _variant(patch_size, num_blocks, hidden_dim, num_heads, **arguments):
 
 _DINOV2 = {"layer_scale": 1e-5, "mask_token": True, "pretrained_image_size": 518}
 
-VARIANTS = {
+VARIANTS: dict[str, dict] = {
     "vit_ti16": _variant(16, 12, 192, 3),
     "vit_s32": _variant(32, 12, 384, 6),
     "vit_s16": _variant(16, 12, 384, 6),

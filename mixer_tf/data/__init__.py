@@ -1,0 +1,1 @@
+"""Raw records to batches: sources, decoding, preprocessing, augmentation and the pipelines that join them."""

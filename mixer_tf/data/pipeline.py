@@ -1,0 +1,140 @@
+"""Splits to batches. The position in the run is the only state: what batch k holds follows from (seed, k) alone.
+
+So a run that is resumed at step k goes on with exactly the batches that an uninterrupted one would have seen, and
+nothing is decoded to be skipped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from mixer_tf.data.augment import Augmentation, augment_example, mix_batch
+from mixer_tf.data.preprocess import Preprocessing
+from mixer_tf.data.sources import Split
+
+
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Returns the number of full batches in the split; a batch larger than the split is a `ValueError`."""
+    if not 1 <= batch_size <= split.size:
+        raise ValueError(
+            f"batch_size must lie in 1..{split.size}, the size of the split {split.name}, got {batch_size}; change it"
+        )
+    return split.size // batch_size
+
+
+def train_dataset(
+    split: Split,
+    *,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    num_classes: int,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Makes the endless stream of training batches.
+
+    An epoch is `steps_per_epoch` full batches of a fresh permutation of the split; the few examples that fill no batch
+    are left out, other ones in every epoch.
+
+    Args:
+        split: What to read.
+        preprocessing: Target size and normalisation.
+        augmentation: What to change at random.
+        num_classes: k, the width of the labels.
+        batch_size: The global batch, b.
+        seed: Of order and augmentation.
+        start_step: Number of batches that were already taken in an earlier part of the run.
+
+    Returns:
+        An infinite dataset of (float32 [b, H, W, 3], float32 [b, k]), the same for the same arguments.
+
+    Raises:
+        ValueError: If batch_size exceeds the split or a label is not in [0, num_classes).
+
+    Example:
+        >>> source = open_images("digits")
+        >>> batches = train_dataset(source.train, preprocessing=Preprocessing((32, 32)), augmentation=Augmentation(),
+        ...                         num_classes=10, batch_size=64, seed=0)
+        >>> next(iter(batches))[0].shape
+        TensorShape([64, 32, 32, 3])
+    """
+    _check_labels(split, num_classes)
+    examples_per_epoch = steps_per_epoch(split, batch_size) * batch_size
+    order_seed, example_seed, batch_seed = tf.unstack(tf.random.split(tf.constant([seed, 0], tf.int64), 3))
+
+    def example(position: tf.Tensor):
+        epoch, place = position // examples_per_epoch, position % examples_per_epoch
+        index = tf.random.experimental.index_shuffle(
+            place, seed=tf.random.fold_in(order_seed, epoch), max_index=split.size - 1
+        )
+        record = split.read(index)
+        image = augment_example(
+            record["image"],
+            augmentation=augmentation,
+            preprocessing=preprocessing,
+            seed=tf.random.fold_in(example_seed, position),
+        )
+        return image, _one_hot(record["label"], num_classes)
+
+    def mix(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]):
+        return mix_batch(*batch, augmentation=augmentation, seed=tf.random.fold_in(batch_seed, step))
+
+    positions = tf.data.Dataset.range(start_step * batch_size, np.iinfo(np.int64).max)
+    batches = _map(positions, example).batch(batch_size, drop_remainder=True)
+    if augmentation.mixup or augmentation.cutmix:
+        batches = _map(batches.enumerate(start_step), mix)
+    return _finish(batches)
+
+
+def eval_dataset(split: Split, *, preprocessing: Preprocessing, num_classes: int, batch_size: int) -> tf.data.Dataset:
+    """Makes the batches of one evaluation: every example once, in order; the last batch may be smaller.
+
+    Args:
+        split: What to read.
+        preprocessing: Target size and normalisation.
+        num_classes: k, the width of the labels.
+        batch_size: The global batch, b.
+
+    Returns:
+        A dataset of (float32 [b, H, W, 3], float32 [b, k]).
+
+    Raises:
+        ValueError: If a label is not in [0, num_classes).
+    """
+    _check_labels(split, num_classes)
+
+    def example(index: tf.Tensor):
+        record = split.read(index)
+        return preprocessing(record["image"]), _one_hot(record["label"], num_classes)
+
+    return _finish(_map(tf.data.Dataset.range(split.size), example).batch(batch_size))
+
+
+def _check_labels(split: Split, num_classes: int) -> None:
+    if split.labels is None:
+        return
+    low, high = split.labels.min(), split.labels.max()
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f"labels must lie in 0..{num_classes - 1} for num_classes={num_classes}, those of the split {split.name} "
+            f"lie in {low}..{high}; change num_classes or choose another split"
+        )
+
+
+def _one_hot(label: tf.Tensor, num_classes: int) -> tf.Tensor:
+    # A split may not know its labels beforehand, and tf.one_hot would make a row of zeros of a wrong one.
+    in_range = tf.debugging.Assert((label >= 0) & (label < num_classes), ["label out of range", label])
+    with tf.control_dependencies([in_range]):
+        return tf.one_hot(label, num_classes)
+
+
+def _map(dataset: tf.data.Dataset, function) -> tf.data.Dataset:
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,54 @@
+"""From a trained model to the version folder that TensorFlow Serving loads."""
+
+from pathlib import Path
+
+import keras
+
+from mixer_tf.data.preprocess import Preprocessing
+
+
+def export(
+    model: keras.Model,
+    directory: str | Path,
+    *,
+    class_names: list[str] | tuple[str, ...],
+    preprocessing: Preprocessing | None = None,
+    activation: str = "softmax",
+) -> Path:
+    """Write an image classifier as the next version below `directory`, in the form that TensorFlow Serving takes.
+
+    The signature `serving_default` takes `image_bytes`, encoded pictures (JPEG, PNG, GIF or BMP) of any size
+    (string `[b]`), and gives `scores` (float32 `[b, k]`, in the order of the classes) and `classes` (string `[b, k]`).
+    Decoding and the evaluation's preprocessing are inside.
+
+    Args:
+        model: a classifier that gives logits `[b, k]`.
+        directory: the model's folder, such as `saved_models/flowers`; its name is the model's name on the server.
+        class_names: names of the k classes, in the order of the logits.
+        preprocessing: how a picture becomes the model's input; None for `model.preprocessing`.
+        activation: what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that loss.
+
+    Returns:
+        The folder of the new version, e.g. `saved_models/flowers/3`. An earlier version is never touched.
+
+    Raises:
+        ValueError: when the number of names is not the model's number of classes, or no preprocessing is known.
+
+    Example:
+        >>> export(model, "saved_models/flowers", class_names=["daisy", "rose"], preprocessing=Preprocessing((224, 224)))
+    """
+    from mixer_tf.export.classification import add_classification
+    from mixer_tf.export.publish import publish
+
+    preprocessing = preprocessing or getattr(model, "preprocessing", None)
+    if preprocessing is None:
+        raise ValueError("export must know how pictures become the model's input; given: no preprocessing; pass one")
+    if len(class_names) != model.output.shape[-1]:
+        raise ValueError(
+            f"class_names must name the model's {model.output.shape[-1]} classes; given: {len(class_names)} names"
+        )
+    if activation not in ("softmax", "sigmoid"):
+        raise ValueError(f"activation must be softmax or sigmoid; given: {activation!r}")
+    archive = keras.export.ExportArchive()
+    add_classification(archive, model, preprocessing, class_names, activation)
+    return publish(Path(directory), lambda folder: archive.write_out(str(folder), verbose=False))

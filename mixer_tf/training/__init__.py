@@ -1,0 +1,1 @@
+"""From a compiled model to trained weights: optimizers, schedules, losses, layer groups and callbacks."""

@@ -1,0 +1,244 @@
+"""How a reference names and lays out its arrays: the mechanism behind the tables in `weights/layouts/`.
+
+A `Layout` pairs our layer names with the reference's module names. What happens to the arrays themselves follows from
+the class of the Keras layer and from the convention of the reference's framework (`TORCH`, `FLAX`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+import keras
+import numpy as np
+from keras import layers
+
+HEAD = "head"  # the layer that belongs to one set of classes; `skip_head` leaves it alone
+HEAD_LAYERS = (HEAD, "head_norm", "pre_logits")
+
+
+@dataclasses.dataclass(frozen=True)
+class Convention:
+    """How a framework names the arrays of a module, and the order of their axes.
+
+    Attributes:
+        separator: what joins the names of a module and of its array.
+        arrays: Keras layer class -> {Keras variable: (array, axes)}; the array is the variable transposed by `axes`.
+        counters: Keras layer class -> an array without a Keras counterpart: skipped on load, saved as int64 0.
+    """
+
+    separator: str
+    arrays: Mapping[type[layers.Layer], Mapping[str, tuple[str, tuple[int, ...] | None]]]
+    counters: Mapping[type[layers.Layer], str] = dataclasses.field(default_factory=dict)
+
+    def of(self, layer: layers.Layer) -> Mapping[str, tuple[str, tuple[int, ...] | None]]:
+        """The row of `arrays` for a layer; empty for a class that the convention does not know."""
+        return next((row for layer_class, row in self.arrays.items() if isinstance(layer, layer_class)), {})
+
+
+TORCH = Convention(
+    separator=".",
+    arrays={
+        layers.Dense: {"kernel": ("weight", (1, 0)), "bias": ("bias", None)},
+        layers.Conv2D: {"kernel": ("weight", (3, 2, 0, 1)), "bias": ("bias", None)},
+        layers.LayerNormalization: {"gamma": ("weight", None), "beta": ("bias", None)},
+        layers.BatchNormalization: {
+            "gamma": ("weight", None),
+            "beta": ("bias", None),
+            "moving_mean": ("running_mean", None),
+            "moving_variance": ("running_var", None),
+        },
+    },
+    counters={layers.BatchNormalization: "num_batches_tracked"},
+)
+
+FLAX = Convention(
+    separator="/",
+    arrays={
+        layers.Dense: {"kernel": ("kernel", None), "bias": ("bias", None)},
+        layers.Conv2D: {"kernel": ("kernel", None), "bias": ("bias", None)},
+        layers.LayerNormalization: {"gamma": ("scale", None), "beta": ("bias", None)},
+    },
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Where the variables of a layer lie in the reference, when one module's name does not say it all.
+
+    Attributes:
+        modules: the reference's modules; each variable is cut along its last axis into one equal part for each.
+        shape: (shape of a part, number of attention heads) -> the shape in which the reference stores it.
+    """
+
+    modules: tuple[str, ...]
+    shape: Callable[[tuple[int, ...], int], tuple[int, ...]] = lambda shape, heads: shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """One variable of a model and the arrays that hold it in the reference.
+
+    Attributes:
+        layer: the layer that owns the variable.
+        variable: the variable.
+        names: names of the arrays; more than one share the variable's last axis.
+        axes: transposes a part of the variable for the reference; None leaves it as it is.
+        shape: shape of each array in the reference.
+    """
+
+    layer: layers.Layer
+    variable: keras.Variable
+    names: tuple[str, ...]
+    axes: tuple[int, ...] | None
+    shape: tuple[int, ...]
+
+    def to_variable(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """The variable's value, from the reference's arrays."""
+        part_shape = _transposed(_part_shape(self.variable, len(self.names)), self.axes)
+        parts = [array.reshape(part_shape) for array in arrays]
+        parts = [part.transpose(np.argsort(self.axes)) for part in parts] if self.axes else parts
+        return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+    def to_arrays(self) -> list[np.ndarray]:
+        """The reference's arrays, from the variable's value."""
+        value = keras.ops.convert_to_numpy(self.variable)
+        parts = np.split(value, len(self.names), axis=-1) if len(self.names) > 1 else [value]
+        return [(part.transpose(self.axes) if self.axes else part).reshape(self.shape) for part in parts]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The names of one published form of an architecture's checkpoints.
+
+    Attributes:
+        name: who publishes in this form: `"timm"`, `"google"`, ...
+        convention: `TORCH` or `FLAX`.
+        modules: our names -> the reference's. A key names a layer and its value a module; or a key `"layer/variable"`
+            names one variable and its value one array. `{i}` stands for a number, `{i-1}` for that number less one.
+        preprocessing: (file name, image size) -> arguments of `Preprocessing`, for files that bring none.
+        respelled: pattern -> replacement (as in `re.sub`), for files that spell some names in another way.
+        optional: layers that a file may lack, because they take no part in the output.
+    """
+
+    name: str
+    convention: Convention
+    modules: Mapping[str, str | Parts]
+    preprocessing: Callable[[str, tuple[int, int]], dict] | None = None
+    respelled: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+
+    def respell(self, name: str) -> str:
+        """The layout's own spelling of an array's name."""
+        for pattern, replacement in self.respelled.items():
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def covers(self, layer: layers.Layer) -> bool:
+        """Whether every variable of the layer has a name in this layout."""
+        return all(self._find(layer, variable) for variable in layer.weights)
+
+    def knows(self, array: str, only_layers: tuple[str, ...] = ()) -> bool:
+        """Whether an array of that name belongs to this layout, or to the given layers in it."""
+        if array.rpartition("/")[0] in only_layers:  # one that goes by our own name
+            return True
+        return any(
+            pattern.fullmatch(array) for ours, pattern in self._array_patterns if not only_layers or ours in only_layers
+        )
+
+    def bind(self, model: keras.Model) -> list[Binding]:
+        """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""
+        heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
+        return [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+
+    def counters(self, model: keras.Model) -> list[str]:
+        """Names of the arrays that have no Keras counterpart."""
+        return [
+            self.convention.separator.join([module, counter])
+            for layer_class, counter in self.convention.counters.items()
+            for layer in owners(model)
+            if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules))
+            for module in parts.modules
+        ]
+
+    @functools.cached_property
+    def _array_patterns(self) -> list[tuple[str, re.Pattern]]:
+        """Our name and the arrays that it stands for, one pair per module of the table."""
+        rows = [array for row in self.convention.arrays.values() for array, _ in row.values()]
+        arrays = "|".join(sorted({*rows, *self.convention.counters.values()}))
+        suffix = f"{re.escape(self.convention.separator)}({arrays})"
+        return [
+            (ours, re.compile(_pattern(module, field="[0-9]+") + ("" if "/" in ours else suffix)))
+            for ours, theirs in self.modules.items()
+            for module in _parts(theirs).modules
+        ]
+
+    def _find(self, layer, variable) -> tuple[Parts, tuple[int, ...] | None] | None:
+        """The arrays of a variable and the order of their axes; None if this layout has no name for it."""
+        if parts := _translated(f"{layer.name}/{variable.name}", self.modules):
+            return parts, None
+        array, axes = self.convention.of(layer).get(variable.name, (None, None))
+        parts = _translated(layer.name, self.modules)
+        if array is None or parts is None:
+            return None
+        modules = tuple(self.convention.separator.join([module, array]) for module in parts.modules)
+        return dataclasses.replace(parts, modules=modules), axes
+
+    def _bind(self, layer, variable, heads: Mapping[str, int]) -> Binding:
+        own_name = Parts((f"{layer.name}/{variable.name}",)), None
+        parts, axes = self._find(layer, variable) or own_name
+        num_heads = heads.get(f"{layer.name.rpartition('_')[0]}_heads", 1)
+        shape = parts.shape(_transposed(_part_shape(variable, len(parts.modules)), axes), num_heads)
+        return Binding(layer, variable, parts.modules, axes, shape)
+
+
+def all_layers(model: keras.Model) -> Iterator[layers.Layer]:
+    """The layers of a model and of the models nested in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from all_layers(layer)
+        else:
+            yield layer
+
+
+def owners(model: keras.Model) -> list[layers.Layer]:
+    """The layers that own weights."""
+    return [layer for layer in all_layers(model) if layer.weights]
+
+
+_FIELD = re.compile(r"\{(\w)([+-]\d+)?\}")  # {i} or {i-1}
+
+
+@functools.cache
+def _pattern(template: str, field: str = r"(?P<\1>[0-9]+)") -> str:
+    """`"block{i}_norm{n}"` as a regular expression with the groups i and n."""
+    return re.sub(r"\\\{(\w)(?:\\?[+-]\d+)?\\\}", field, re.escape(template))
+
+
+def _parts(theirs: str | Parts) -> Parts:
+    return theirs if isinstance(theirs, Parts) else Parts((theirs,))
+
+
+def _translated(name: str, modules: Mapping[str, str | Parts]) -> Parts | None:
+    """The reference's names for one of ours, by the first template that fits; None when none does."""
+    for ours, theirs in modules.items():
+        if match := re.fullmatch(_pattern(ours), name):
+            numbers = {field: int(number) for field, number in match.groupdict().items()}
+            parts = _parts(theirs)
+            return dataclasses.replace(parts, modules=tuple(_filled(module, numbers) for module in parts.modules))
+    return None
+
+
+def _filled(template: str, numbers: Mapping[str, int]) -> str:
+    """`"layer{i}.{j-1}"` with its numbers put in."""
+    return _FIELD.sub(lambda field: str(numbers[field[1]] + int(field[2] or 0)), template)
+
+
+def _part_shape(variable: keras.Variable, num_parts: int) -> tuple[int, ...]:
+    return tuple(variable.shape) if num_parts == 1 else (*variable.shape[:-1], variable.shape[-1] // num_parts)
+
+
+def _transposed(shape: tuple[int, ...], axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    return tuple(shape[axis] for axis in axes) if axes else tuple(shape)

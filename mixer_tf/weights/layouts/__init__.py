@@ -1,0 +1,62 @@
+"""The forms in which checkpoints of each architecture are published, one small table to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
+from mixer_tf.weights.layout import Convention, Layout, owners
+from mixer_tf.weights.layouts import mlp_mixer, resnet, vit
+
+LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    "resnet": resnet.LAYOUTS,
+    "vit": vit.LAYOUTS,
+    "mlp_mixer": mlp_mixer.LAYOUTS,
+}
+"""Architecture -> its layouts, the usual one first."""
+
+OWN = Layout(name="mixer_tf", convention=Convention("/", {}), modules={})
+"""The package's own names, `layer/variable`: what Keras's files hold. Every model has this layout."""
+
+
+def architecture_of(model: keras.Model) -> str | None:
+    """The architecture whose table names most of the model's layers; None when it names less than half of them."""
+    layers = owners(model)
+    shares = {
+        architecture: max(sum(map(layout.covers, layers)) for layout in layouts) / max(len(layers), 1)
+        for architecture, layouts in LAYOUTS.items()
+    }
+    best = max(shares, key=lambda architecture: shares[architecture])
+    return best if shares[best] > 0.5 else None
+
+
+def layouts_of(architecture: str | None) -> tuple[Layout, ...]:
+    """The layouts of an architecture and, last, the package's own."""
+    return (*LAYOUTS.get(architecture or "", ()), OWN)
+
+
+def layout_named(name: str, architecture: str | None) -> Layout:
+    """The layout of that name.
+
+    Raises:
+        ValueError: when the architecture has none of that name.
+    """
+    layouts = {layout.name: layout for layout in layouts_of(architecture)}
+    if name not in layouts:
+        raise ValueError(
+            f"layout of {architecture or 'this model'} must be one of {', '.join(layouts)}; given: {name!r}"
+        )
+    return layouts[name]
+
+
+def guess(arrays: Iterable[str]) -> tuple[str, str] | None:
+    """The architecture and layout that know most of these arrays; None when none knows half of them."""
+    names = list(arrays)
+    shares = {
+        (architecture, layout.name): sum(layout.knows(layout.respell(name)) for name in names) / max(len(names), 1)
+        for architecture, layouts in LAYOUTS.items()
+        for layout in layouts
+    }
+    best = max(shares, key=lambda key: shares[key])
+    return best if shares[best] > 0.5 else None

@@ -1,0 +1,228 @@
+"""Published weights into a model: read, rename, check everything, and only then assign."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import ml_dtypes
+import numpy as np
+
+from mixer_tf.data.preprocess import Preprocessing
+from mixer_tf.layers.tokens import PositionEmbedding
+from mixer_tf.weights.files import Checkpoint, read_checkpoint
+from mixer_tf.weights.keras_files import KERAS_FILES, read_keras
+from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout
+from mixer_tf.weights.layouts import architecture_of, guess, layout_named, layouts_of
+from mixer_tf.weights.positions import fit_positions, grid_of
+from mixer_tf.weights.preprocessing import find_preprocessing
+from mixer_tf.weights.report import LoadReport, WeightsMismatch
+
+_log = logging.getLogger(__name__)
+
+_PREFIXES = ("module.", "_orig_mod.", "opt/target/", "params/")  # what training code puts around a model
+_OPTIMIZER = "opt/state/"
+
+
+def load_weights(
+    model: keras.Model,
+    source: str | os.PathLike[str] | Mapping[str, np.ndarray],
+    *,
+    layout: str | None = None,
+    skip_head: bool = False,
+    preprocessing: Preprocessing | None = None,
+) -> LoadReport:
+    """Load a published checkpoint into a model, strictly: every array finds its place, or nothing is loaded.
+
+    Names and axes are changed as the architecture's table in `mixer_tf/weights/layouts/` says. A position table of
+    another grid is resized to the model's by timm's antialiased bicubic rule. Other floating-point types become the
+    variables' own. PyTorch's files are read without PyTorch, and nothing in them is run.
+
+    Args:
+        model: a backbone, a model with a head, or any `keras.Model` that continues a backbone and calls its own last
+            layer `head`.
+        source: a `.npz`, `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.bin`, `.keras` or `.weights.h5` file, or a
+            mapping from names to arrays.
+        layout: the naming in the file, such as `"timm"` or `"google"`; None finds it out from the names.
+        skip_head: leave the model's head as it is and the checkpoint's out: for another number of classes, or where
+            only one of the two has a head. Not for `.weights.h5`.
+        preprocessing: what the weights expect of a picture; None takes it from the file, from a `config.json` (timm)
+            or `preprocessor_config.json` (Hugging Face) beside it, or from what is known of such files. With the
+            model's own image size it becomes `model.preprocessing`.
+
+    Returns:
+        What was loaded, resized, converted, and left out.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ImportError: when a `.safetensors` file is given and safetensors is not installed.
+        WeightsMismatch: when arrays are missing, left over or of another shape (it is a `ValueError`).
+        ValueError: when the file is damaged or asks for Python objects, the layout is unknown, or an array holds no
+            finite floating-point numbers.
+
+    Example:
+        >>> model = classifier(create_backbone("mlp_mixer_b16"), num_classes=10)
+        >>> report = load_weights(model, "mixer_b16_224.safetensors", skip_head=True)
+        >>> report.skipped
+        ('head.weight', 'head.bias')
+    """
+    checkpoint = _read(model, source, skip_head)
+    architecture = architecture_of(model)
+    arrays, state = _unwrapped(checkpoint.arrays)
+    chosen = layout_named(layout, architecture) if layout else _layout_of(arrays, model, architecture)
+    arrays = _renamed(chosen.respell, arrays)
+
+    bindings, kept, needless = _correspondence(model, chosen, arrays, skip_head)
+    arrays = {name: array for name, array in arrays.items() if name not in needless}
+    arrays, resized = _with_fitted_positions(bindings, arrays, grid_of(checkpoint.metadata))
+    _check_match(f"{checkpoint.name} must fit {model.name}", architecture, chosen, bindings, arrays)
+    values, converted = _values(bindings, arrays)
+    expected = find_preprocessing(model, preprocessing, checkpoint, chosen)
+
+    for binding, value in zip(bindings, values, strict=True):  # nothing is assigned before all of it is known to fit
+        binding.variable.assign(value)
+    model.preprocessing = expected
+    report = LoadReport(
+        source=checkpoint.name,
+        architecture=architecture,
+        layout=chosen.name,
+        arrays=len(arrays),
+        parameters=sum(value.size for value in values),
+        resized=resized,
+        converted=converted,
+        skipped=(*state, *needless),
+        kept=kept,
+        preprocessing=expected,
+    )
+    _log.info("%s", report)
+    return report
+
+
+def _read(model: keras.Model, source, skip_head: bool) -> Checkpoint:
+    if isinstance(source, Mapping):
+        return Checkpoint({name: np.asarray(array) for name, array in source.items()})
+    path = Path(source)
+    if not path.name.endswith(KERAS_FILES):
+        return read_checkpoint(path)
+    if skip_head and path.suffix == ".h5":
+        raise ValueError(
+            f"skip_head needs a file that names its arrays; given: {path.name}, which does not: save a .keras file"
+        )
+    return read_keras(path, model)
+
+
+def _unwrapped(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The model's arrays without the prefixes of training code, and the names of the optimizer's."""
+    state = [name for name in arrays if name.startswith(_OPTIMIZER)]
+    return _renamed(lambda name: functools.reduce(str.removeprefix, _PREFIXES, name), arrays, without=state), state
+
+
+def _renamed(
+    rename: Callable[[str], str], arrays: Mapping[str, np.ndarray], without: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    renamed: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if name in without:
+            continue
+        if (new := rename(name)) in renamed:
+            raise ValueError(f"a checkpoint must hold every array once; given: {new} twice, one of them as {name}")
+        renamed[new] = array
+    return renamed
+
+
+def _layout_of(arrays: Mapping[str, np.ndarray], model: keras.Model, architecture: str | None) -> Layout:
+    """The layout in which the model finds most of its arrays."""
+
+    def found(layout: Layout) -> int:
+        names = {layout.respell(name) for name in arrays}
+        return sum(name in names for binding in layout.bind(model) for name in binding.names)
+
+    return max(layouts_of(architecture), key=found)
+
+
+def _correspondence(
+    model: keras.Model, layout: Layout, arrays: Mapping[str, np.ndarray], skip_head: bool
+) -> tuple[list[Binding], tuple[str, ...], tuple[str, ...]]:
+    """The bindings to load, the model's arrays that may keep their values, and the file's that are left out."""
+    may_lack = (*layout.optional, *(HEAD_LAYERS if skip_head else ()))
+    bindings: list[Binding] = []
+    kept: list[str] = []
+    for binding in layout.bind(model):
+        lacking = binding.layer.name in may_lack and arrays.keys().isdisjoint(binding.names)
+        if lacking or (skip_head and binding.layer.name == HEAD):
+            kept.extend(binding.names)
+        else:
+            bindings.append(binding)
+    wanted = {name for binding in bindings for name in binding.names}
+    needless = {
+        *layout.counters(model),
+        *(name for name in arrays if skip_head and layout.knows(name, HEAD_LAYERS)),
+    }
+    return bindings, tuple(kept), tuple(name for name in arrays if name in needless - wanted)
+
+
+def _with_fitted_positions(
+    bindings: list[Binding], arrays: dict[str, np.ndarray], grid: tuple[int, int] | None
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The arrays with every position table at the model's grid, and notes of what was resized."""
+    fitted, notes = dict(arrays), []
+    for binding in bindings:
+        name = binding.names[0]
+        if isinstance(binding.layer, PositionEmbedding) and name in arrays:
+            fitted[name], note = fit_positions(binding.layer, arrays[name], grid)
+            notes += [f"{name} {note}"] if note else []
+    return fitted, tuple(notes)
+
+
+def _check_match(
+    claim: str, architecture: str | None, layout: Layout, bindings: list[Binding], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Raise `WeightsMismatch` unless the arrays are exactly those of the bindings, in name and shape."""
+    shapes = {name: binding.shape for binding in bindings for name in binding.names}
+    missing = [name for name in shapes if name not in arrays]
+    extra = [name for name in arrays if name not in shapes]
+    misshapen = {
+        name: (array.shape, shapes[name])
+        for name, array in arrays.items()
+        if array.shape != shapes.get(name, array.shape)
+    }
+    wrong = [*missing, *extra, *misshapen]
+    if not wrong:
+        return
+    fitting, likely = (architecture, layout.name), guess(arrays)
+    if all(layout.knows(name, HEAD_LAYERS) for name in wrong):
+        hint = "skip_head=True keeps the model's head, or none, and leaves the file's out"
+    elif likely and likely != fitting:
+        hint = f"the file looks like {likely[0]} in layout {likely[1]}"
+    else:
+        hint = "check the arguments and the image size that the model was built with"
+    claim = f"{claim} ({architecture or 'own architecture'}, layout {layout.name})"
+    raise WeightsMismatch(claim, missing, extra, misshapen, hint)
+
+
+def _values(bindings: list[Binding], arrays: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """A finite value for every variable, in its own type, and notes of the arrays that had another type."""
+    values, converted = [], []
+    for binding in bindings:
+        dtype = np.dtype(binding.variable.dtype)
+        for name in binding.names:
+            given = arrays[name].dtype
+            if _is_floating(given) != _is_floating(dtype):
+                raise ValueError(f"{name} must hold {dtype} numbers; given: {given}; save it as floating point")
+            converted += [f"{name} {given}"] if given != dtype else []
+        with np.errstate(over="ignore"):
+            value = binding.to_variable([arrays[name] for name in binding.names]).astype(dtype, copy=False)
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"{' and '.join(binding.names)} must hold finite numbers in {dtype}; given: NaN or infinite"
+            )
+        values.append(value)
+    return values, tuple(converted)
+
+
+def _is_floating(dtype: np.dtype) -> bool:
+    return np.issubdtype(dtype, np.floating) or dtype == ml_dtypes.bfloat16

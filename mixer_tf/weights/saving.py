@@ -1,0 +1,65 @@
+"""A model's weights into a file that the reference implementations read."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mixer_tf.weights.files import write_arrays
+from mixer_tf.weights.layout import TORCH, owners
+from mixer_tf.weights.layouts import OWN, architecture_of, layout_named
+from mixer_tf.weights.positions import grid_metadata, grid_of
+from mixer_tf.weights.preprocessing import preprocessing_metadata
+
+
+def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: str) -> Path:
+    """Save a model's weights under the reference's own names and in its own axes.
+
+    What `load_weights` read comes back byte for byte. A `.safetensors` file also holds `model.preprocessing`. The file
+    appears whole or not at all.
+
+    Args:
+        model: a backbone, or a model that continues one.
+        path: a `.safetensors` or `.npz` file; folders are made, an old file is replaced.
+        layout: whose names: `"timm"`, `"google"`, `"huggingface"` (DINOv2), as far as the architecture has them, or
+            `"mixer_tf"` for the package's own, which every model has.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: when the path is `.safetensors` and safetensors is not installed.
+        ValueError: when the extension or the layout is unknown, the layout has no name for a layer of the model, or
+            the file could not tell a position table's grid.
+
+    Example:
+        >>> save_weights(model, "mixer_b16_224.safetensors", layout="timm")
+        PosixPath('mixer_b16_224.safetensors')
+    """
+    path, architecture = Path(path), architecture_of(model)
+    chosen = layout_named(layout, architecture)
+    if nameless := [layer.name for layer in owners(model) if chosen is not OWN and not chosen.covers(layer)]:
+        raise ValueError(
+            f"layout {layout} must name every layer of {model.name}, but has no name for {', '.join(nameless)}; "
+            "save in layout mixer_tf"
+        )
+    metadata = {**grid_metadata(model), **preprocessing_metadata(model), "layout": layout}
+    if path.suffix == ".npz":
+        _check_square(grid_of(metadata))
+    if chosen.convention is TORCH:
+        metadata["format"] = "pt"  # transformers refuses files without it
+    arrays = dict.fromkeys(chosen.counters(model), np.zeros((), np.int64))
+    for binding in chosen.bind(model):
+        arrays.update(zip(binding.names, binding.to_arrays(), strict=True))
+    write_arrays(path, arrays, metadata)
+    return path
+
+
+def _check_square(grid: tuple[int, int] | None) -> None:
+    """Refuse a 2 x 8 table in a file without metadata: it would come back as 4 x 4."""
+    if grid and grid[0] != grid[1] and math.isqrt(math.prod(grid)) ** 2 == math.prod(grid):
+        raise ValueError(f"a position table of {grid[0]}x{grid[1]} patches needs a .safetensors file; given: .npz")

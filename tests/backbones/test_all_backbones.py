@@ -1,0 +1,148 @@
+"""What must hold for every backbone, on its tiny form."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mixer_tf as mt
+from tests.backbones.tiny import IMAGE_SHAPE, TINY, tiny_backbone, tiny_classifier
+
+STRIDES = {"mlp_mixer": 8, "vit": 8, "resnet": 8}
+
+every_architecture = pytest.mark.parametrize("architecture", TINY)
+
+
+def images(batch=3, image_shape=IMAGE_SHAPE):
+    return np.random.default_rng(1).normal(size=(batch, *image_shape)).astype("float32")
+
+
+@every_architecture
+def test_output_is_a_grid_with_the_level_of_its_stride(architecture):
+    backbone = tiny_backbone(architecture)
+    height, width, _ = IMAGE_SHAPE
+    stride = STRIDES[architecture]
+    assert backbone.output.shape[:3] == (None, height // stride, width // stride)
+    assert backbone.get_layer("P3").output is backbone.output
+
+
+@every_architecture
+def test_graph_is_flat(architecture):
+    assert not any(isinstance(layer, keras.Model) for layer in tiny_classifier(architecture).layers)
+
+
+@every_architecture
+def test_weights_have_the_same_names_however_often_the_model_is_built(architecture):
+    first, second = ([weight.path for weight in tiny_classifier(architecture).weights] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == len(first)
+    assert all(path.count("/") == 1 for path in first)
+
+
+@every_architecture
+def test_one_picture_gives_the_same_row_as_in_a_batch(architecture):
+    model, batch = tiny_classifier(architecture), images()
+    np.testing.assert_allclose(model(batch[1:2])[0], model(batch)[1], atol=1e-6)
+
+
+@every_architecture
+def test_bfloat16_policy_gives_float32_logits_near_the_float32_ones(architecture):
+    model, batch = tiny_classifier(architecture), images()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    low_precision = tiny_classifier(architecture)
+    low_precision.set_weights(model.get_weights())
+    logits = low_precision(batch)
+    assert logits.dtype == "float32"
+    np.testing.assert_allclose(logits, model(batch), atol=0.05)
+
+
+@every_architecture
+def test_a_gradient_reaches_every_weight_with_drop_path_and_dropout(architecture):
+    regularisation = {"drop_path_rate": 0.2} | ({} if architecture == "resnet" else {"dropout": 0.1})
+    if architecture == "resnet":  # a last scale of zero hides the rest of its branch in the first step
+        regularisation["zero_init_residual"] = False
+    model = tiny_classifier(architecture, **regularisation)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(images(batch=5), training=True)[:, 0] ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        if variable.path.endswith(("token_mixing_fc2/bias", "attention_qkv/bias")):
+            continue  # partly or wholly removed by the next norm or softmax: no output depends on them
+        assert np.abs(gradient).max() > 0, variable.path
+
+
+@every_architecture
+def test_builder_refuses_an_unknown_activation(architecture):
+    with pytest.raises(ValueError, match="activation must be one of gelu, gelu_tanh, relu; given: 'tanhh'"):
+        tiny_backbone(architecture, activation="tanhh")
+
+
+LOAD_AND_TRAIN = """
+import sys
+import keras, numpy as np
+import mixer_tf
+
+keras.utils.set_random_seed(3)
+for path in sys.argv[1:]:
+    model = keras.models.load_model(path)
+    data = np.load(path + ".npz")
+    np.testing.assert_allclose(model.predict(data["images"], verbose=0), data["before"], rtol=1e-4, atol=1e-5)
+    assert model.preprocessing.image_size == (24, 40), model.preprocessing
+    model.fit(data["images"], data["labels"], batch_size=len(data["images"]), epochs=1, verbose=0)
+    np.testing.assert_allclose(model.predict(data["images"], verbose=0), data["after"], rtol=1e-4, atol=1e-5)
+    print("equal", path)
+"""
+
+
+def test_keras_file_loads_in_a_new_process_and_goes_on_training(tmp_path):
+    from mixer_tf.data.preprocess import Preprocessing
+    from mixer_tf.training.optimizers import create_optimizer
+
+    batch, labels = images(), np.eye(4, dtype="float32")[[0, 2, 3]]
+    paths = []
+    for architecture in TINY:
+        model = tiny_classifier(architecture)
+        model.preprocessing = Preprocessing(IMAGE_SHAPE[:2], mean=(0.1, 0.2, 0.3))
+        model.compile(
+            create_optimizer("adamw", learning_rate=1e-2, weight_decay=0.1, ema=0.9),
+            keras.losses.CategoricalCrossentropy(from_logits=True),
+        )
+        model.fit(batch, labels, batch_size=3, epochs=2, verbose=0)
+        path = str(tmp_path / f"{architecture}.keras")
+        model.save(path)
+        before = model.predict(batch, verbose=0)
+        model.fit(batch, labels, batch_size=3, epochs=1, verbose=0)
+        np.savez(f"{path}.npz", images=batch, labels=labels, before=before, after=model.predict(batch, verbose=0))
+        paths.append(path)
+    process = subprocess.run([sys.executable, "-c", LOAD_AND_TRAIN, *paths], capture_output=True, text=True, check=False)
+    assert process.stdout.count("equal") == len(TINY), process.stderr
+
+
+def test_names_are_found_by_pattern_in_the_order_of_the_story():
+    assert mt.list_backbones("*_s16") == ["vit_s16", "mlp_mixer_s16"]
+    assert mt.list_backbones()[0] == "resnet18"
+
+
+def test_unknown_backbone_names_the_nearest():
+    with pytest.raises(ValueError, match=r"given: 'mlp_mixer_b17'; nearest: mlp_mixer_b16"):
+        mt.create_backbone("mlp_mixer_b17")
+
+
+def test_unknown_argument_names_the_known_ones():
+    with pytest.raises(ValueError, match=r"resnet50 takes no argument patch_size; it takes .*stem_dim"):
+        mt.create_backbone("resnet50", patch_size=3)
+
+
+def test_bare_architecture_names_what_is_missing():
+    with pytest.raises(ValueError, match=r"vit needs the arguments .*; missing: num_heads, mlp_dim"):
+        mt.create_backbone("vit", (16, 24, 3), patch_size=8, num_blocks=1, hidden_dim=6)
+
+
+@pytest.mark.parametrize("architecture", ["mlp_mixer", "vit"])
+def test_image_that_the_patch_does_not_tile_names_the_nearest_that_it_does(architecture):
+    with pytest.raises(ValueError, match=r"\(25, 40, 3\) must be divisible by patch_size 8; nearest: \(24, 40, 3\)"):
+        tiny_backbone(architecture, image_shape=(25, 40, 3))

@@ -1,0 +1,16 @@
+"""What all tests share: quiet libraries, fixed seeds, no network."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """The same random numbers for every test, whatever ran before, and float32."""
+    keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(0)
