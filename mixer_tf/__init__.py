@@ -10,7 +10,8 @@ from mixer_tf.backbones import create_backbone, list_backbones
 from mixer_tf.export import export
 from mixer_tf.heads.classifier import classifier
 from mixer_tf.training import losses, optimizers, schedules  # noqa: F401  `.keras` files name their classes
+from mixer_tf.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
 
-__all__ = ["classifier", "create_backbone", "export", "list_backbones"]
+__all__ = ["classifier", "create_backbone", "export", "list_backbones", "load_weights", "save_weights"]

@@ -15,7 +15,7 @@ def run(main: Callable[[SomeRecipe], None], recipe_type: type[SomeRecipe], descr
     the program with exit code 2 and that sentence; anything else is a defect and keeps its traceback.
     """
     logger = logging.getLogger("mixer_tf")  # its news, but not TensorFlow's
-    logger.addHandler(logging.StreamHandler())
+    logger.handlers = [logging.StreamHandler(sys.stdout)]
     logger.setLevel(logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     arguments = [argument for argument in sys.argv[1:] if argument not in ("-h", "--help")]

@@ -6,6 +6,7 @@ recipe = load("tasks/recipes/digits_mlp_mixer.py", ["epochs=5", "backbone_argume
 import ast
 import dataclasses
 import difflib
+import re
 import runpy
 import types
 import typing
@@ -201,9 +202,8 @@ def _parse(text: str, annotation, key: str):
     alternatives = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     kinds = tuple(typing.get_origin(kind) or kind for kind in alternatives)
     value: Any = text if kinds == (str,) else _literal(text)
-    if key == "image_size" and isinstance(value, str):
-        sides = value.lower().split("x")
-        value = tuple(int(side) for side in sides) if len(sides) == 2 and all(map(str.isdigit, sides)) else value
+    if key == "image_size" and (sides := re.fullmatch(r"(\d+)x(\d+)", text)):
+        value = (int(sides[1]), int(sides[2]))
     if float in kinds and type(value) is int:
         value = float(value)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):

@@ -8,6 +8,7 @@ mixed_bfloat16. Every figure is the median of repeated runs after a warm-up, wit
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -33,7 +34,9 @@ def main(arguments: argparse.Namespace) -> None:
     results = []
     machine = machine_name()
     print(f"{machine}; Keras {keras.__version__}, TensorFlow {tf.__version__}; {image_shape}; {arguments.runs} runs")
-    print(f"\n{'images/s: median (minimum)':<28}" + "".join(f"{kind} {batch}".rjust(20) for kind, batch in MEASUREMENTS))
+    print(
+        f"\n{'images/s: median (minimum)':<28}" + "".join(f"{kind} {batch}".rjust(20) for kind, batch in MEASUREMENTS)
+    )
     for name in names:
         for precision in PRECISIONS:
             row = measure(name, image_shape, precision, arguments.runs)
@@ -54,13 +57,16 @@ def measure(name: str, image_shape: tuple[int, int, int], precision: str, runs: 
     model = mt.classifier(mt.create_backbone(name, image_shape), num_classes=1000)
     model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     infer = tf.function(lambda images: model(images, training=False))
+    calls = {
+        "inference": lambda images, labels: infer(images).numpy(),
+        "training": lambda images, labels: model.train_on_batch(images, labels),
+    }
     generator = np.random.default_rng(0)
     figures = {}
     for kind, batch in MEASUREMENTS:
         images = tf.constant(generator.normal(size=(batch, *image_shape)), tf.float32)
         labels = tf.constant(generator.integers(1000, size=batch))
-        call = (lambda: model.train_on_batch(images, labels)) if kind == "training" else lambda: infer(images).numpy()
-        seconds = timed(call, runs)
+        seconds = timed(functools.partial(calls[kind], images, labels), runs)
         figures[f"{kind}_{batch}"] = {"median": batch / statistics.median(seconds), "minimum": batch / max(seconds)}
     return figures
 
@@ -96,7 +102,10 @@ def positive(text: str) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("backbones", nargs="*", default=["resnet50", "vit_s16", "mlp_mixer_s16"], help="names or patterns")
+    usual = ["resnet50", "vit_s16", "mlp_mixer_s16"]
+    parser.add_argument(
+        "backbones", nargs="*", default=usual, help=f"names or patterns; without any: {' '.join(usual)}"
+    )
     parser.add_argument("--image-size", type=positive, default=224, help="side in pixels")
     parser.add_argument("--runs", type=positive, default=9, help="repetitions of every figure")
     parser.add_argument("--json", default="runs/benchmark.json", help="where the figures go")

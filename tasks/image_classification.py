@@ -10,6 +10,7 @@ a SavedModel in saved_models/.
 import contextlib
 import dataclasses
 import math
+import sys
 from pathlib import Path
 
 import keras
@@ -43,12 +44,10 @@ def main(recipe: ImageClassification) -> None:
     # Backbone, and raw data: whatever is wrong with the recipe shows before anything is trained.
     backbone = mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
     augmentation = Augmentation(**recipe.select(field.name for field in dataclasses.fields(Augmentation)))
-    source = open_images(
-        recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"])
-    )
+    source = open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
     num_classes = len(source.class_names)
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
-    total_steps = min(recipe.steps or math.inf, recipe.epochs * epoch_steps)
+    total_steps = min(recipe.epochs * epoch_steps, recipe.steps or sys.maxsize)
 
     # Head, initial weights, and the preprocessing that they expect unless the recipe says otherwise
     model = mt.classifier(

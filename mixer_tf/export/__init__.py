@@ -32,10 +32,12 @@ def export(
         The folder of the new version, e.g. `saved_models/flowers/3`. An earlier version is never touched.
 
     Raises:
-        ValueError: when the number of names is not the model's number of classes, or no preprocessing is known.
+        ValueError: when the number of names is not the model's number of classes, no preprocessing is known, or it
+            gives pictures of another size than the model's.
 
     Example:
-        >>> export(model, "saved_models/flowers", class_names=["daisy", "rose"], preprocessing=Preprocessing((224, 224)))
+        >>> model.preprocessing = Preprocessing((224, 224))
+        >>> export(model, "saved_models/flowers", class_names=["daisy", "rose"])
     """
     from mixer_tf.export.classification import add_classification
     from mixer_tf.export.publish import publish
@@ -43,6 +45,10 @@ def export(
     preprocessing = preprocessing or getattr(model, "preprocessing", None)
     if preprocessing is None:
         raise ValueError("export must know how pictures become the model's input; given: no preprocessing; pass one")
+    if preprocessing.image_size != model.input.shape[1:3]:
+        raise ValueError(
+            f"preprocessing must give pictures of {model.input.shape[1:3]}; given: {preprocessing.image_size}"
+        )
     if len(class_names) != model.output.shape[-1]:
         raise ValueError(
             f"class_names must name the model's {model.output.shape[-1]} classes; given: {len(class_names)} names"

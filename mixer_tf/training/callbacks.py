@@ -114,6 +114,6 @@ class StopWhenDiverged(keras.callbacks.Callback):
         """Look at the loss."""
         if not math.isfinite(logs["loss"]):
             raise ValueError(
-                f"the loss must stay finite; given: {logs['loss']} at step {batch + 1} of the epoch; lower learning_rate "
-                "or set clip_norm"
+                f"the loss must stay finite; given: {logs['loss']} at step {batch + 1} of the epoch; "
+                "lower learning_rate or set clip_norm"
             )

@@ -13,6 +13,7 @@ from types import ModuleType
 import ml_dtypes
 import numpy as np
 
+from mixer_tf.weights.report import one_line
 from mixer_tf.weights.torch_files import read_torch
 
 
@@ -101,7 +102,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping
 
 
 def _read_npz(path: Path) -> Checkpoint:
-    damage = (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile)
+    damage = (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
     with _one_line(path, *damage), np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     return Checkpoint({name: _as_bfloat16(array) for name, array in arrays.items()}, path=path)
@@ -128,8 +129,9 @@ def _one_line(path: Path, *errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} must be a whole {path.suffix} file ({reason}); download or save it again") from None
+        raise ValueError(
+            f"{path} must be a whole {path.suffix} file ({one_line(error)}); download or save it again"
+        ) from None
 
 
 def _safetensors() -> ModuleType:

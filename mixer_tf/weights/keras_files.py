@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ from mixer_tf.weights.files import Checkpoint, check_file
 from mixer_tf.weights.layouts import OWN
 from mixer_tf.weights.positions import grid_metadata
 from mixer_tf.weights.preprocessing import preprocessing_metadata
+from mixer_tf.weights.report import one_line
 
 KERAS_FILES = (".keras", ".weights.h5")
 
@@ -28,13 +30,19 @@ def read_keras(path: Path, model: keras.Model) -> Checkpoint:
     """
     check_file(path)
     try:
-        if path.suffix == ".keras":
-            saved = keras.saving.load_model(path, compile=False, safe_mode=True)
-        else:
-            saved = keras.models.clone_model(model)  # the model itself must not be left half loaded
-            saved.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # with which Keras says that it left a layer out
+            saved = _load(path, model)
     except Exception as error:  # Keras raises many kinds, over many lines
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} must be a Keras file that fits {model.name}; Keras says: {reason[:300]}") from None
+        reason = one_line(error)[:300]
+        raise ValueError(f"{path} must be a Keras file that fits {model.name}; Keras says: {reason}") from None
     arrays = {binding.names[0]: binding.to_arrays()[0] for binding in OWN.bind(saved)}
     return Checkpoint(arrays, {**grid_metadata(saved), **preprocessing_metadata(saved)}, path)
+
+
+def _load(path: Path, model: keras.Model) -> keras.Model:
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    clone = keras.models.clone_model(model)  # so that a file that does not fit cannot leave the model half loaded
+    clone.load_weights(path)
+    return clone

@@ -59,7 +59,12 @@ class WeightsMismatch(ValueError):  # noqa: N818, the name says what it is
         shapes = [f"{name} {given} for {wanted}" for name, (given, wanted) in self.misshapen.items()]
         sides = {"only in the model": self.missing, "only in the file": self.extra, "of another shape": shapes}
         found = [f"{side} {listed(names)}" for side, names in sides.items() if names]
-        super().__init__("; ".join([claim, *found, hint]))
+        super().__init__(one_line("; ".join([claim, *found, hint])))
+
+
+def one_line(message: object) -> str:
+    """The message without line breaks, which can come from the names in a file."""
+    return " ".join(str(message).split())
 
 
 def listed(names: Sequence[str], first: int = 3) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import collections
 import functools
+import io
 import logging
 import pickle
+import pickletools
 import sys
 import zipfile
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
+
+from mixer_tf.weights.report import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -130,13 +134,17 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
             return _read_archive(archive)
     except _RefusedError as refused:
         raise ValueError(
-            f"{path} must hold tensors only, but asks for the Python object {refused}; nothing of it has run: "
-            "save the model's state_dict() alone"
+            f"{path} must hold tensors only, but asks for the Python object {one_line(refused)}; "
+            "nothing of it has run: save the model's state_dict() alone"
         ) from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} must be a whole ZIP file of PyTorch's ({error}); download or save it again") from None
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} must be a whole ZIP file of PyTorch's ({one_line(error)}); download or save it again"
+        ) from None
     except _DamagedError as error:
-        raise ValueError(f"{path} must be a sound checkpoint, but {error}; download or save it again") from None
+        raise ValueError(
+            f"{path} must be a sound checkpoint, but {one_line(error)}; download or save it again"
+        ) from None
 
 
 def _read_archive(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
@@ -144,18 +152,25 @@ def _read_archive(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     root = next((name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl")), None)
     if root is None:
         raise _DamagedError("it has no data.pkl")
-    with archive.open(f"{root}data.pkl") as file:
-        try:
-            tensors = _state_dict(_Unpickler(file, encoding="utf-8").load())
-        except (_RefusedError, _DamagedError, zipfile.BadZipFile):
-            raise
-        except Exception as error:  # a broken pickle can raise anything
-            raise _DamagedError(f"its pickle cannot be read ({type(error).__name__}: {error})") from None
+    tensors = _unpickled(archive.read(f"{root}data.pkl"))
     if not tensors:
         raise _DamagedError("it holds no tensors")
     byteorder = archive.read(f"{root}byteorder").decode() if f"{root}byteorder" in names else "little"
     storages = _Storages(archive, f"{root}data/", byteorder)
     return {name: _array(name, tensor, storages) for name, tensor in tensors.items()}
+
+
+def _unpickled(program: bytes) -> dict[str, _Tensor]:
+    try:
+        for opcode, argument, _ in pickletools.genops(program):
+            # Python would reserve memory for as many objects.
+            if isinstance(argument, int) and opcode.name.endswith("PUT") and argument > len(program):
+                raise _DamagedError("its pickle numbers more objects than it has bytes")
+        return _state_dict(_Unpickler(io.BytesIO(program), encoding="utf-8").load())
+    except (_RefusedError, _DamagedError):
+        raise
+    except Exception as error:  # a broken pickle can raise anything
+        raise _DamagedError(f"its pickle cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _state_dict(checkpoint, depth: int = 3) -> dict[str, _Tensor]:

@@ -1,6 +1,6 @@
 """MLP-Mixer on scikit-learn's digits: the first run to try.
 
-    python tasks/image_classification.py tasks/recipes/digits_mlp_mixer.py
+python tasks/image_classification.py tasks/recipes/digits_mlp_mixer.py
 """
 
 from mixer_tf.recipe import ImageClassification

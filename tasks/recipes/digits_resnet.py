@@ -1,6 +1,6 @@
 """ResNet on scikit-learn's digits, with one basic block in each of three stages.
 
-    python tasks/image_classification.py tasks/recipes/digits_resnet.py
+python tasks/image_classification.py tasks/recipes/digits_resnet.py
 """
 
 from mixer_tf.recipe import ImageClassification

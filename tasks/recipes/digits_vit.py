@@ -1,6 +1,6 @@
 """Vision Transformer on scikit-learn's digits.
 
-    python tasks/image_classification.py tasks/recipes/digits_vit.py
+python tasks/image_classification.py tasks/recipes/digits_vit.py
 """
 
 from mixer_tf.recipe import ImageClassification

@@ -1,7 +1,7 @@
 """MLP-Mixer on Fashion-MNIST.
 
-    python -m tensorflow_datasets.scripts.cli.main build fashion_mnist   # once; downloads 30 MB
-    python tasks/image_classification.py tasks/recipes/fashion_mnist_mlp_mixer.py
+python -m tensorflow_datasets.scripts.cli.main build fashion_mnist   # once; downloads 30 MB
+python tasks/image_classification.py tasks/recipes/fashion_mnist_mlp_mixer.py
 """
 
 from mixer_tf.recipe import ImageClassification

@@ -1,4 +1,4 @@
-"""MLP-Mixer-B/16 on ImageNet-1k from scratch: big_vision's `mlp_mixer_i1k`. *Not run here.*
+"""MLP-Mixer-B/16 on ImageNet-1k from scratch: big_vision's `mlp_mixer_i1k`. *Not run here*.
 
 Reported by big_vision: 76.3 % top-1 after 300 epochs. The weight decay is big_vision's 1e-4, which is not multiplied by
 the learning rate there; divided by the peak learning rate it is the 0.1 below.

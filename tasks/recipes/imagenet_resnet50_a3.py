@@ -1,4 +1,4 @@
-"""ResNet-50 on ImageNet-1k, procedure A3 of "ResNet strikes back" (arXiv 2110.00476). *Not run here.*
+"""ResNet-50 on ImageNet-1k, procedure A3 of "ResNet strikes back" (arXiv 2110.00476). *Not run here*.
 
 Reported by the authors: 78.1 % top-1 after 100 epochs at 160 px, evaluated at 224 px. Here the evaluation uses the
 training's 160 px. Their binary cross-entropy is the mean over the classes, ours the sum: LAMB's steps do not depend on

@@ -1,4 +1,4 @@
-"""ViT-S/16 on ImageNet-1k from scratch, the plain recipe of 90 epochs (arXiv 2205.01580). *Not run here.*
+"""ViT-S/16 on ImageNet-1k from scratch, the plain recipe of 90 epochs (arXiv 2205.01580). *Not run here*.
 
 Reported by the authors: 76.5 % top-1 after 90 epochs. Its positions are a fixed table of sines and cosines; here they
 are learned, as in the first ViT. Weight decay: the paper's 1e-4 is not multiplied by the learning rate; divided by the

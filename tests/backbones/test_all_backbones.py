@@ -108,7 +108,8 @@ def test_keras_file_loads_in_a_new_process_and_goes_on_training(tmp_path):
         model = tiny_classifier(architecture)
         model.preprocessing = Preprocessing(IMAGE_SHAPE[:2], mean=(0.1, 0.2, 0.3))
         model.compile(
-            create_optimizer("adamw", learning_rate=1e-2, weight_decay=0.1, ema=0.9),
+            # not Adam: it blows up the rounding noise of gradients that are zero but for rounding
+            create_optimizer("sgd", learning_rate=1e-2, weight_decay=0.1, ema=0.9),
             keras.losses.CategoricalCrossentropy(from_logits=True),
         )
         model.fit(batch, labels, batch_size=3, epochs=2, verbose=0)
@@ -118,7 +119,9 @@ def test_keras_file_loads_in_a_new_process_and_goes_on_training(tmp_path):
         model.fit(batch, labels, batch_size=3, epochs=1, verbose=0)
         np.savez(f"{path}.npz", images=batch, labels=labels, before=before, after=model.predict(batch, verbose=0))
         paths.append(path)
-    process = subprocess.run([sys.executable, "-c", LOAD_AND_TRAIN, *paths], capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        [sys.executable, "-c", LOAD_AND_TRAIN, *paths], capture_output=True, text=True, check=False
+    )
     assert process.stdout.count("equal") == len(TINY), process.stderr
 
 

@@ -3,7 +3,6 @@ import json
 import keras
 import numpy as np
 import pytest
-from small_models import IMAGE_SHAPE, dinov2, mlp_mixer, random_arrays, resnet, vit
 
 import mixer_tf as mt
 from mixer_tf.data.preprocess import Preprocessing
@@ -11,6 +10,7 @@ from mixer_tf.weights import load_weights, save_weights
 from mixer_tf.weights.files import Checkpoint
 from mixer_tf.weights.layouts import layout_named
 from mixer_tf.weights.preprocessing import find_preprocessing
+from tests.weights.small_models import IMAGE_SHAPE, dinov2, mlp_mixer, random_arrays, resnet, vit
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}

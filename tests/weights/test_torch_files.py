@@ -165,6 +165,7 @@ def test_the_evil_pickles_would_run(tmp_path):
         b"ccollections\nOrderedDict\n)R}Vitems\nctorch\nSize\nsb.",  # an instance that hides its own method
         b"I1\n.",
         b"(Vw\nI1\nd",
+        b"(Vw\nI1\nd\x72\xff\xff\xff\x7f.",  # would reserve memory for 2^31 objects
         b"",
     ],
 )

@@ -1,0 +1,248 @@
+"""The program from the command line to the files that it leaves, and every bad input that it must refuse."""
+
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mixer_tf as mt
+from mixer_tf.data.images import decode_image
+
+ROOT = Path(__file__).parents[2]
+TASK = str(ROOT / "tasks" / "image_classification.py")
+RECIPE = str(ROOT / "tasks" / "recipes" / "digits_mlp_mixer.py")
+SMALL = ["image_size=16", "batch_size=50", "backbone_arguments.num_blocks=1", "backbone_arguments.hidden_dim=12"]
+
+
+def run(*arguments, recipe=RECIPE):
+    """Run the task in this process, as `python tasks/image_classification.py RECIPE ...` does; its exit code."""
+    sys.argv = [TASK, recipe, *arguments]
+    try:
+        runpy.run_path(TASK, run_name="__main__")
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which one short run was made, and another with the same seed."""
+    folder = tmp_path_factory.mktemp("clone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", sys.argv)
+        patch.setenv("COLUMNS", "200")
+        for _ in range(2):
+            assert run(*SMALL, "steps=40", "epochs=9", "ema=0.9", "mixup=0.2", "tensorboard=true") == 0
+    return folder
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_run_leaves_everything_that_it_promises(finished):
+    output = finished / "runs" / "digits_mlp_mixer"
+    names = {path.name for path in output.iterdir()}
+    assert names >= {"recipe.json", "history.csv", "metrics.json", "model.keras", "model_ema.keras", "tensorboard"}
+    assert names >= {"accuracy_per_class.csv", "confusion_matrix.csv"}
+    assert names >= {"learning_curves.png", "confusion_matrix.png", "most_wrong.png"}
+    assert metrics(output).keys() >= {
+        "accuracy",
+        "top_5_accuracy",
+        "loss",
+        "ema_accuracy",
+        "parameters",
+        "train_seconds",
+        "train_images_per_second",
+        "epochs",
+        "seed",
+    }
+    assert all(type(value) in (int, float) for value in metrics(output).values())
+    recipe = json.loads((output / "recipe.json").read_text())
+    assert (recipe["steps"], recipe["image_size"]) == (40, 16)
+    assert recipe["versions"]["keras"] == keras.__version__
+
+
+def test_run_stops_after_the_step_it_was_told(finished):
+    rows = list(csv.DictReader((finished / "runs" / "digits_mlp_mixer" / "history.csv").open()))
+    assert len(rows) == 2  # 28 steps, then 12
+    assert metrics(finished / "runs" / "digits_mlp_mixer")["steps"] == 40
+    model = keras.models.load_model(finished / "runs" / "digits_mlp_mixer" / "model.keras")
+    assert int(model.optimizer.iterations) == 40
+
+
+def test_second_run_stands_beside_the_first_and_the_same_seed_gives_the_same_metrics(finished):
+    first, second = (metrics(finished / "runs" / name) for name in ("digits_mlp_mixer", "digits_mlp_mixer-2"))
+    for timed in ("train_seconds", "train_images_per_second"):
+        del first[timed], second[timed]
+    assert first == second
+    assert first["accuracy"] > 0.3
+    assert first["loss"] != first["ema_loss"]
+
+
+def test_exported_model_gives_the_scores_of_the_averaged_weights(finished):
+    model = keras.models.load_model(finished / "runs" / "digits_mlp_mixer" / "model_ema.keras")
+    folder = finished / "saved_models" / "digits_mlp_mixer" / "1"
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    png = tf.io.encode_png(np.random.default_rng(0).integers(256, size=(9, 11, 3)).astype("uint8"))
+    outputs = signature(image_bytes=png[None])
+    logits = model.predict(model.preprocessing(decode_image(png))[None], verbose=0)
+    np.testing.assert_allclose(outputs["scores"], keras.ops.softmax(logits), atol=1e-5)
+    assert [name.decode() for name in outputs["classes"].numpy()[0]] == list("0123456789")
+
+
+def test_training_goes_on_from_an_earlier_run_with_a_new_head(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    start = "initial_weights=runs/digits_mlp_mixer/model.keras"
+    more = ["steps=3", "export=false", "freeze_up_to=block0", "optimizer=lamb", "loss=sigmoid", "crop=0.9"]
+    assert run(*SMALL, start, "skip_head=true", "output_dir=runs/tuned", *more) == 0
+    output = capsys.readouterr().out
+    assert "frozen up to block0" in output
+    before, after = (
+        keras.models.load_model(finished / "runs" / name / "model.keras") for name in ("digits_mlp_mixer", "tuned")
+    )
+    kernel = "block0_token_mixing_fc1"
+    np.testing.assert_array_equal(before.get_layer(kernel).kernel, after.get_layer(kernel).kernel)
+    assert np.abs(before.get_layer("head").kernel - after.get_layer("head").kernel).max() > 0
+    assert after.preprocessing.crop == 0.9
+
+
+def test_help_lists_the_keys_with_their_values(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert run("epochs=7", "--help") == 0
+    output = capsys.readouterr().out
+    assert "epochs=7" in output
+    assert "label_smoothing=0.1" in output
+
+
+def picture(path, pixels=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((9, 13, 3), np.uint8) if pixels is None else pixels
+    path.write_bytes(tf.io.encode_jpeg(pixels).numpy())
+    return path
+
+
+def picture_folder(root, splits=("train", "test"), classes=("cat", "dog"), count=4):
+    for split in splits:
+        for name in classes:
+            for i in range(count):
+                picture(root / split / name / f"{i}.jpg")
+    return root
+
+
+def malicious_pth(path):
+    """A file that PyTorch of old would have run a command from."""
+    import os
+    import pickle
+    import zipfile
+
+    class Command:
+        def __reduce__(self):
+            return os.system, (f"touch {path.parent / 'ran'}",)
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"model": Command()}))
+    return path
+
+
+def bad_inputs(folder):
+    """name -> (arguments, what the one line must say)."""
+    no_splits = folder / "no_splits"
+    picture(no_splits / "cat" / "a.jpg")
+    picture(no_splits / "dog" / "a.jpg")
+    empty_class = picture_folder(folder / "empty_class")
+    (empty_class / "train" / "fish").mkdir()
+    truncated = picture_folder(folder / "truncated")
+    broken = truncated / "train" / "dog" / "2.jpg"
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3)).astype("uint8")
+    broken.write_bytes(picture(broken, noise).read_bytes()[:900])
+    resnet = folder / "resnet.safetensors"
+    backbone = mt.create_backbone("resnet", (32, 32, 3), stage_depths=(1,), stage_widths=(4,))
+    mt.save_weights(backbone, resnet, layout="timm")
+    return {
+        "unknown key": (["epoch=3"], "recipe has no key 'epoch'; nearest: epochs"),
+        "unknown backbone": (["backbone=mlp_mixer_b17"], "nearest: mlp_mixer_b16"),
+        "unknown argument": (["backbone_arguments.depth=3"], "takes no argument depth; it takes"),
+        "image size": (["image_size=30"], "nearest: (32, 32, 3)"),
+        "no splits": ([f"data=folder:{no_splits}"], "train"),
+        "no folder": ([f"data=folder:{folder / 'missing'}"], "missing"),
+        "not prepared": (["data=tfds:mnist", f"data_dir={folder}"], "build mnist"),
+        "unknown data": (["data=digit"], "given: 'digit'"),
+        "empty class": ([f"data=folder:{empty_class}", "batch_size=2"], "fish"),
+        "truncated": ([f"data=folder:{truncated}", "batch_size=2"], str(broken)),
+        "other architecture": ([f"initial_weights={resnet}"], "looks like resnet"),
+        "malicious": ([f"initial_weights={malicious_pth(folder / 'evil.pth')}"], "system"),
+        "no checkpoint": (["initial_weights=none.npz"], "none.npz"),
+        "batch too large": (["batch_size=2000"], "1437"),
+        "optimizer": (["optimizer=adamx"], "adamw"),
+        "augmentation": (["random_erasing=3"], "random_erasing"),
+        "unfrozen": (["freeze_up_to=block9"], "block3"),
+    }
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return bad_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unknown key",
+        "unknown backbone",
+        "unknown argument",
+        "image size",
+        "no splits",
+        "no folder",
+        "not prepared",
+        "unknown data",
+        "empty class",
+        "truncated",
+        "other architecture",
+        "malicious",
+        "no checkpoint",
+        "batch too large",
+        "optimizer",
+        "augmentation",
+        "unfrozen",
+    ],
+)
+def test_bad_input_ends_with_exit_code_2_and_one_line(name, inputs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    arguments, sentence = inputs[name]
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1, error
+    assert list(tmp_path.iterdir()) == []  # no run folder is left behind
+
+
+def test_pickle_of_the_malicious_file_did_not_run(inputs):
+    path = Path(inputs["malicious"][0][0].partition("=")[2])
+    assert path.exists()
+    assert not (path.parent / "ran").exists()
+
+
+def test_broken_picture_is_skipped_and_counted_when_the_recipe_says_so(inputs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    arguments, _ = inputs["truncated"]
+    assert run(*arguments, "skip_broken=true", *SMALL, "batch_size=7", "steps=1", "export=false") == 0
+    counts = metrics(tmp_path / "runs" / "digits_mlp_mixer")
+    assert (counts["skipped_images"], counts["train_images"], counts["evaluation_images"]) == (1, 7, 8)
+
+
+def test_run_that_diverges_ends_with_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert run(*SMALL, "optimizer=sgd", "learning_rate=1e30", "clip_norm=none", "schedule=constant", "steps=9") == 2
+    assert "the loss must stay finite" in capsys.readouterr().err

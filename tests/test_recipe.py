@@ -1,0 +1,91 @@
+"""Recipes: files, overrides from text, and the sentences that refuse the rest."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import pytest
+
+import mixer_tf as mt
+from mixer_tf.data.augment import Augmentation
+from mixer_tf.recipe import ImageClassification, load
+
+RECIPES = sorted((Path(__file__).parents[1] / "tasks" / "recipes").glob("*.py"))
+
+BASE = ImageClassification(
+    backbone="vit_s16", data="digits", batch_size=3, epochs=2, learning_rate=0.1, output_dir="somewhere"
+)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "field", "value"),
+    [
+        ("epochs=5", "epochs", 5),
+        ("learning_rate=1", "learning_rate", 1.0),
+        ("image_size=32", "image_size", 32),
+        ("image_size=32x48", "image_size", (32, 48)),
+        ("flip=true", "flip", True),
+        ("flip=False", "flip", False),
+        ("steps=none", "steps", None),
+        ("initial_weights=runs/a=b.npz", "initial_weights", "runs/a=b.npz"),
+        ("rand_augment=(2, 9.0)", "rand_augment", (2, 9.0)),
+        ("backbone_arguments.num_blocks=4", "backbone_arguments", {"num_blocks": 4}),
+        ("data=folder:/a b/c", "data", "folder:/a b/c"),
+    ],
+)
+def test_override_reads_the_fields_own_type(assignment, field, value):
+    result = getattr(BASE.override(assignment), field)
+    assert result == value
+    assert type(result) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("epoch=5", "recipe has no key 'epoch'; nearest: epochs"),
+        ("epochs=five", "epochs must be int; given: 'five'"),
+        ("epochs=0", "epochs must be at least 1; given: 0"),
+        ("batch_size=2.5", "batch_size must be int; given: '2.5'"),
+        ("batch_size=true", "batch_size must be int"),
+        ("flip=3", "flip must be bool; given: '3'"),
+        ("image_size=0x32", "image_size must be N or HxW above 0"),
+        ("image_size=1x2x3", "image_size must be int or tuple; given: '1x2x3'"),
+        ("learning_rate=-1", "learning_rate must be above 0; given: -1.0"),
+        ("precision=float16", "precision must be one of float32, mixed_bfloat16; given: 'float16'"),
+        ("epochs", "an override must be key=value; given: 'epochs'"),
+    ],
+)
+def test_wrong_override_is_refused_in_one_sentence(assignment, sentence):
+    with pytest.raises(ValueError, match=r".+") as error:
+        BASE.override(assignment)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_is_refused():
+    with pytest.raises(ValueError, match="a recipe must be a Python file"):
+        load("no/such/recipe.py", ImageClassification)
+
+
+def test_file_with_an_unknown_key_is_refused(tmp_path):
+    path = tmp_path / "recipe.py"
+    path.write_text("from mixer_tf.recipe import ImageClassification\nrecipe = ImageClassification(epoch=3)\n")
+    with pytest.raises(ValueError, match=r"known keys; .*'epoch'"):
+        load(str(path), ImageClassification)
+
+
+def test_recipe_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        BASE.epochs = 3
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipe_is_whole(path):
+    """Its backbone can be built, its augmentation is valid, it says how to run it and names its own folder."""
+    recipe = load(str(path), ImageClassification)
+    assert recipe.output_dir == f"runs/{path.stem}"
+    assert f"tasks/recipes/{path.name}" in path.read_text()
+    Augmentation(**recipe.select(field.name for field in dataclasses.fields(Augmentation)))
+    with keras.StatelessScope():
+        mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
+        keras.backend.clear_session()
