@@ -11,7 +11,7 @@ from mixer_tf.recipe import SomeRecipe, load
 def run(main: Callable[[SomeRecipe], None], recipe_type: type[SomeRecipe], description: str | None) -> None:
     """Run `main` with the recipe that the command line names: `RECIPE.py [key=value ...] [--help]`.
 
-    What the user can mend (the one-sentence `ValueError`s of the package, files that cannot be read or written) ends
+    What the user can mend (the package's own one-sentence errors, files that cannot be read or written) ends
     the program with exit code 2 and that sentence; anything else is a defect and keeps its traceback.
     """
     logger = logging.getLogger("mixer_tf")  # its news, but not TensorFlow's
@@ -29,7 +29,7 @@ def run(main: Callable[[SomeRecipe], None], recipe_type: type[SomeRecipe], descr
             sys.stdout.write(_help(recipe, description))
         else:
             main(recipe)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         if "\n" in str(error):
             raise
         sys.exit(_fail(str(error)))

@@ -114,7 +114,7 @@ class ImageClassification(Recipe):
         padded_crop: pixels of border from which a crop of the picture's own size is cut.
         flip: mirror half of the pictures.
         color_jitter: strength of random brightness, contrast and saturation.
-        rand_augment: number of operations and their magnitude (0 to 10); None for none.
+        rand_augment: number of operations and their magnitude (0 to 30); None for none.
         random_erasing: probability that a rectangle is filled with noise.
         mixup: alpha of the Beta distribution that two pictures are blended by; 0 for none.
         cutmix: alpha of the Beta distribution that gives the area of a pasted rectangle; 0 for none.

@@ -25,7 +25,7 @@ class Augmentation:
         padded_crop: Pad the target-sized picture by so many black pixels on each side and crop at random (CIFAR).
         flip: Mirror left and right with probability 1/2.
         color_jitter: Largest relative change j of brightness, contrast and saturation: factors from 1-j..1+j.
-        rand_augment: Number of operations and their magnitude 0..10, arXiv 1909.13719.
+        rand_augment: Number of operations and their magnitude 0..30, arXiv 1909.13719.
         random_erasing: Probability of filling a random rectangle with noise, arXiv 1708.04896.
         mixup: Alpha of the Beta distribution of mixup, arXiv 1710.09412; 0 is off.
         cutmix: Alpha of the Beta distribution of CutMix, arXiv 1905.04899; 0 is off. With both, each batch draws one.
@@ -53,31 +53,31 @@ class Augmentation:
         area, operations = self.random_resized_crop, self.rand_augment
         _require(
             area is None or (_is_pair(area) and 0 < area[0] <= area[1] <= 1),
-            f"random_resized_crop must be (smallest, largest) area with 0 < smallest <= largest <= 1, got {area}",
+            f"random_resized_crop must be (smallest, largest) area with 0 < smallest <= largest <= 1; given: {area}",
         )
         _require(
             isinstance(self.padded_crop, int) and self.padded_crop >= 0,
-            f"padded_crop must be a whole number of pixels, 0 or more, got {self.padded_crop}",
+            f"padded_crop must be a whole number of pixels, 0 or more; given: {self.padded_crop}",
         )
         _require(
             not (area and self.padded_crop),
             "random_resized_crop and padded_crop must not be set together; leave one out",
         )
-        _require(0 <= self.color_jitter <= 1, f"color_jitter must lie in 0..1, got {self.color_jitter}")
+        _require(0 <= self.color_jitter <= 1, f"color_jitter must lie in 0..1; given: {self.color_jitter}")
         _require(
             operations is None
-            or (_is_pair(operations) and operations[0] in range(1, 100) and 0 <= operations[1] <= 10),
-            f"rand_augment must be (number of operations from 1 on, magnitude in 0..10), got {operations}",
+            or (_is_pair(operations) and operations[0] in range(1, 100) and 0 <= operations[1] <= 30),
+            f"rand_augment must be (number of operations from 1 on, magnitude in 0..30); given: {operations}",
         )
-        _require(0 <= self.random_erasing <= 1, f"random_erasing must be a probability, got {self.random_erasing}")
-        _require(self.mixup >= 0, f"mixup must be 0 (off) or a positive alpha, got {self.mixup}")
-        _require(self.cutmix >= 0, f"cutmix must be 0 (off) or a positive alpha, got {self.cutmix}")
+        _require(0 <= self.random_erasing <= 1, f"random_erasing must be a probability; given: {self.random_erasing}")
+        _require(self.mixup >= 0, f"mixup must be 0 (off) or a positive alpha; given: {self.mixup}")
+        _require(self.cutmix >= 0, f"cutmix must be 0 (off) or a positive alpha; given: {self.cutmix}")
 
 
 def augment_example(
     image: tf.Tensor, *, augmentation: Augmentation, preprocessing: Preprocessing, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Crops, changes and normalises one training picture.
+    """Crop, changes and normalises one training picture.
 
     Args:
         image: uint8 [h, w, 3].
@@ -113,7 +113,7 @@ def augment_example(
 def mix_batch(
     images: tf.Tensor, labels: tf.Tensor, *, augmentation: Augmentation, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixes every example with its neighbour in the batch, by mixup or CutMix with one ratio for the whole batch.
+    """Mix every example with its neighbour in the batch, by mixup or CutMix with one ratio for the whole batch.
 
     Args:
         images: float32 [b, H, W, 3].

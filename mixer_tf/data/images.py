@@ -13,7 +13,7 @@ _GIF_FRAME, _GIF_EXTENSION = 0x2C, 0x21
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a JPEG, PNG, GIF (first frame) or BMP picture into RGB.
+    """Decode a JPEG, PNG, GIF (first frame) or BMP picture into RGB.
 
     Greyscale, palette, CMYK and 16-bit pictures become 8-bit RGB; of 16 bits the higher 8 are kept. Alpha is dropped,
     not composited, as in PIL's `convert("RGB")`, with which published models were trained and evaluated. JPEG is
@@ -45,7 +45,7 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def find_broken(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[str, str]]:
-    """Decodes every file once, in parallel, and lists those that cannot be decoded.
+    """Decode every file once, in parallel, and list those that cannot be decoded.
 
     Args:
         paths: Picture files.
@@ -134,7 +134,7 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_palette_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Looks the colours up: TensorFlow takes the indices of an 8-bit BMP for grey levels."""
+    """Look the colours up: TensorFlow takes the indices of an 8-bit BMP for grey levels."""
     start, end = 14 + _integer(encoded, 14, 4), _integer(encoded, 10, 4)
     palette = tf.io.decode_raw(tf.strings.substr(encoded, start, end - start), tf.uint8)
     blue_green_red = tf.reshape(palette, [-1, 4])[:, :3]
@@ -161,7 +161,7 @@ def _size_checked(*sides: tf.Tensor):
 
 
 def _integer(encoded: tf.Tensor, start: int, length: int, byte_order: str = "little") -> tf.Tensor:
-    """Reads an unsigned integer out of the header: int64 scalar. What is missing from a short file reads as 0."""
+    """Read an unsigned integer out of the header: int64 scalar. What is missing from a short file reads as 0."""
     header = tf.io.decode_raw(encoded, tf.uint8, fixed_length=start + length)
     powers = [256**i for i in (range(length) if byte_order == "little" else reversed(range(length)))]
     return tf.reduce_sum(tf.cast(header[start:], tf.int64) * tf.constant(powers, tf.int64))

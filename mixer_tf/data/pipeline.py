@@ -15,10 +15,10 @@ from mixer_tf.data.sources import Split
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Returns the number of full batches in the split; a batch larger than the split is a `ValueError`."""
+    """Return the number of full batches in the split; a batch larger than the split is a `ValueError`."""
     if not 1 <= batch_size <= split.size:
         raise ValueError(
-            f"batch_size must lie in 1..{split.size}, the size of the split {split.name}, got {batch_size}; change it"
+            f"batch_size must lie in 1..{split.size}, the size of the split {split.name}; given: {batch_size}"
         )
     return split.size // batch_size
 
@@ -33,7 +33,7 @@ def train_dataset(
     seed: int,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """Makes the endless stream of training batches.
+    """Make the endless stream of training batches.
 
     An epoch is `steps_per_epoch` full batches of a fresh permutation of the split; the few examples that fill no batch
     are left out, other ones in every epoch.
@@ -89,7 +89,7 @@ def train_dataset(
 
 
 def eval_dataset(split: Split, *, preprocessing: Preprocessing, num_classes: int, batch_size: int) -> tf.data.Dataset:
-    """Makes the batches of one evaluation: every example once, in order; the last batch may be smaller.
+    """Make the batches of one evaluation: every example once, in order; the last batch may be smaller.
 
     Args:
         split: What to read.

@@ -59,22 +59,26 @@ class Preprocessing:
             object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)
         if not _is_tuple_of(int, 2, self.image_size) or min(self.image_size) < 1:
             raise ValueError(
-                f"image_size must be two positive integers (height, width), got {self.image_size!r}; "
+                f"image_size must be two positive integers (height, width); given: {self.image_size!r}; "
                 "write for example (224, 224)"
             )
         if not _is_tuple_of((int, float), 3, self.mean):
-            raise ValueError(f"mean must be three numbers in units of [0, 1], got {self.mean!r}; give one per channel")
+            raise ValueError(
+                f"mean must be three numbers in units of [0, 1]; given: {self.mean!r}; give one per channel"
+            )
         if not _is_tuple_of((int, float), 3, self.std) or min(self.std) <= 0:
-            raise ValueError(f"std must be three numbers greater than 0, got {self.std!r}; give one per channel")
+            raise ValueError(f"std must be three numbers greater than 0; given: {self.std!r}; give one per channel")
         if not 0 < self.crop <= 1:
-            raise ValueError(f"crop must be greater than 0 and at most 1, got {self.crop!r}; 1.0 keeps the whole side")
+            raise ValueError(
+                f"crop must be greater than 0 and at most 1; given: {self.crop!r}; 1.0 keeps the whole side"
+            )
         if self.interpolation not in _KERNELS:
             raise ValueError(
-                f"interpolation must be one of {', '.join(_KERNELS)}, got {self.interpolation!r}; pick one"
+                f"interpolation must be one of {', '.join(_KERNELS)}; given: {self.interpolation!r}; pick one"
             )
 
     def __call__(self, image: tf.Tensor) -> tf.Tensor:
-        """Turns one picture into one network input.
+        """Turn one picture into one network input.
 
         Args:
             image: uint8 [h, w, 3] of any size, which may be unknown when the call is traced.
@@ -85,7 +89,7 @@ class Preprocessing:
         return normalize(self.resize(image), self.mean, self.std)
 
     def resize(self, image: tf.Tensor) -> tf.Tensor:
-        """Scales and crops one picture [h, w, 3] without normalising it: float32 [H, W, 3] in [0, 255]."""
+        """Scale and crops one picture [h, w, 3] without normalising it: float32 [H, W, 3] in [0, 255]."""
         import tensorflow as tf
 
         size = tf.shape(image, out_type=tf.int64)[:2]  # int64: a side times a side may pass 2^31
@@ -98,20 +102,20 @@ class Preprocessing:
         return resample(image, scale, corner, self.image_size, self.interpolation)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain numbers, strings and lists, which JSON can hold."""
+        """Return the fields as plain numbers, strings and lists, which JSON can hold."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Is the inverse of `to_dict`; an unknown key is a `ValueError`."""
+        """Undo `to_dict`; an unknown key is a `ValueError`."""
         names = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(set(config) - set(names)):
-            raise ValueError(f"a preprocessing has the keys {', '.join(names)}, got also {unknown}; remove these")
+            raise ValueError(f"a preprocessing has the keys {', '.join(names)}; given also: {unknown}; remove these")
         return cls(**config)
 
 
 def normalize(image: tf.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> tf.Tensor:
-    """Maps float32 [..., 3] in [0, 255] to `(image / 255 - mean) / std`, with mean and std in units of [0, 1]."""
+    """Map float32 [..., 3] in [0, 255] to `(image / 255 - mean) / std`, with mean and std in units of [0, 1]."""
     # One product and one difference: TensorFlow rewrites divisions when it optimises a graph, and the exported model
     # would differ from this one in the last bit.
     return image * [1 / (255 * s) for s in std] - [m / s for m, s in zip(mean, std, strict=True)]
@@ -120,7 +124,7 @@ def normalize(image: tf.Tensor, mean: tuple[float, ...], std: tuple[float, ...])
 def resample(
     image: tf.Tensor, scale: tf.Tensor, corner: tf.Tensor, size: tuple[int, int], interpolation: str
 ) -> tf.Tensor:
-    """Scales a picture and cuts out a window, in one step.
+    """Scale a picture and cuts out a window, in one step.
 
     The scaled picture never exists as a whole: a picture of 1 x 100,000 pixels costs no more than any other.
 

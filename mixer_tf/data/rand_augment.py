@@ -25,12 +25,12 @@ _GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as PIL
 
 
 def rand_augment(image: tf.Tensor, num_operations: int, magnitude: float, *, seed: tf.Tensor) -> tf.Tensor:
-    """Applies operations drawn at random.
+    """Apply operations drawn at random.
 
     Args:
         image: uint8 [h, w, 3].
         num_operations: How many, one after the other.
-        magnitude: Their strength, 0..10.
+        magnitude: Their strength, 0..30. Papers count in tenths of the ranges above and now and then go beyond 10.
         seed: int32 or int64 [2].
 
     Returns:
@@ -46,28 +46,28 @@ def rand_augment(image: tf.Tensor, num_operations: int, magnitude: float, *, see
 
 
 def _apply(image: tf.Tensor, kind: tf.Tensor, level: tf.Tensor) -> tf.Tensor:
-    """Runs one operation; the others are not computed."""
+    """Run one operation; the others are not computed."""
     branches = [lambda operation=operation: operation(image, level) for operation in OPERATIONS.values()]
     return tf.ensure_shape(tf.switch_case(kind, branches), image.shape)
 
 
 def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales float [h, w, 3] in [0, 255] towards (factor < 1) or away from black."""
+    """Scale float [h, w, 3] in [0, 255] towards (factor < 1) or away from black."""
     return tf.clip_by_value(image * factor, 0.0, 255.0)
 
 
 def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales float [h, w, 3] in [0, 255] towards (factor < 1) or away from its mean grey."""
+    """Scale float [h, w, 3] in [0, 255] towards (factor < 1) or away from its mean grey."""
     return _blend(tf.round(tf.reduce_mean(_grey(image))), image, factor)
 
 
 def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales float [h, w, 3] in [0, 255] towards (factor < 1) or away from its greyscale version."""
+    """Scale float [h, w, 3] in [0, 255] towards (factor < 1) or away from its greyscale version."""
     return _blend(_grey(image), image, factor)
 
 
 def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales float [h, w, 3] in [0, 255] towards (factor < 1) or away from its smoothed version."""
+    """Scale float [h, w, 3] in [0, 255] towards (factor < 1) or away from its smoothed version."""
     box = tf.nn.avg_pool2d(image[tf.newaxis], 3, 1, "VALID")[0]
     smooth = tf.round((9.0 * box + 4.0 * image[1:-1, 1:-1]) / 13.0)  # PIL's kernel: ones, and 5 in the middle
     inner = _blend(smooth, image[1:-1, 1:-1], factor)
@@ -76,7 +76,7 @@ def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(image: tf.Tensor) -> tf.Tensor:
-    """Flattens the histogram of each channel of uint8 [h, w, 3]."""
+    """Flatten the histogram of each channel of uint8 [h, w, 3]."""
     flat = tf.cast(image, tf.int32) + tf.constant([0, 256, 512])
     histogram = tf.reshape(tf.math.bincount(flat, minlength=768, maxlength=768), [3, 256])
     total = tf.reduce_sum(histogram, axis=1)
@@ -87,7 +87,7 @@ def equalize(image: tf.Tensor) -> tf.Tensor:
 
 
 def autocontrast(image: tf.Tensor) -> tf.Tensor:
-    """Stretches each channel of uint8 [h, w, 3] to the whole range 0..255."""
+    """Stretch each channel of uint8 [h, w, 3] to the whole range 0..255."""
     low, high = (
         tf.cast(reduce(image, axis=[0, 1]), tf.int32)[:, tf.newaxis] for reduce in (tf.reduce_min, tf.reduce_max)
     )
@@ -96,18 +96,18 @@ def autocontrast(image: tf.Tensor) -> tf.Tensor:
 
 
 def solarize(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-    """Inverts the values of uint8 [h, w, 3] from the threshold (0..256) on."""
+    """Invert the values of uint8 [h, w, 3] from the threshold (0..256) on."""
     return tf.where(tf.cast(image, tf.int32) < threshold, image, 255 - image)
 
 
 def posterize(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-    """Keeps the highest bits (1..8) of each value of uint8 [h, w, 3]."""
+    """Keep the highest bits (1..8) of each value of uint8 [h, w, 3]."""
     lost = tf.cast(8 - bits, tf.uint8)
     return tf.bitwise.left_shift(tf.bitwise.right_shift(image, lost), lost)
 
 
 def affine(image: tf.Tensor, matrix: list[list[tf.Tensor | float]]) -> tf.Tensor:
-    """Moves the pixels of uint8 [h, w, 3] about its centre, bilinearly.
+    """Move the pixels of uint8 [h, w, 3] about its centre, bilinearly.
 
     Args:
         image: The picture.
@@ -138,10 +138,10 @@ def _rotate(image: tf.Tensor, level: tf.Tensor) -> tf.Tensor:
 
 
 def _enhance(operation):
-    """Makes an operation on uint8 and a level in -1..1 of one on floats and a factor."""
+    """Make an operation on uint8 and a level in -3..3 of one on floats and a factor."""
 
     def enhanced(image: tf.Tensor, level: tf.Tensor) -> tf.Tensor:
-        changed = operation(tf.cast(image, tf.float32), 1.0 + MAX_ENHANCEMENT * level)
+        changed = operation(tf.cast(image, tf.float32), tf.maximum(1.0 + MAX_ENHANCEMENT * level, 0.0))
         return tf.cast(changed, tf.uint8)  # cut, not rounded, as PIL
 
     return enhanced
@@ -156,7 +156,7 @@ def _grey(image: tf.Tensor) -> tf.Tensor:
 
 
 def _look_up(table: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-    """Replaces each value of uint8 [h, w, 3] by its entry in the table int32 [3, 256]."""
+    """Replace each value of uint8 [h, w, 3] by its entry in the table int32 [3, 256]."""
     entries = tf.cast(tf.clip_by_value(table, 0, 255), tf.uint8)
     return tf.gather(tf.reshape(entries, [-1]), tf.cast(image, tf.int32) + tf.constant([0, 256, 512]))
 
@@ -170,7 +170,12 @@ def _shift(image: tf.Tensor, level: tf.Tensor, axis: int) -> tf.Tensor:
     return tf.slice(padded, [after if i == axis else 0 for i in range(3)], size)
 
 
-# The paper's fourteen, as functions of a uint8 picture and a level in -1..1 whose sign is drawn.
+def _posterize(image: tf.Tensor, level: tf.Tensor) -> tf.Tensor:
+    lost_bits = tf.minimum(tf.cast(tf.round(MAX_LOST_BITS * tf.abs(level)), tf.int32), 7)
+    return posterize(image, 8 - lost_bits)
+
+
+# The paper's fourteen, as functions of a uint8 picture and a level (magnitude / 10) whose sign is drawn.
 OPERATIONS = {
     "identity": lambda image, level: image,
     "autocontrast": lambda image, level: autocontrast(image),
@@ -178,7 +183,7 @@ OPERATIONS = {
     "rotate": _rotate,
     "solarize": lambda image, level: solarize(image, tf.cast(256 * (1 - tf.abs(level)), tf.int32)),
     "color": _enhance(color),
-    "posterize": lambda image, level: posterize(image, 8 - tf.cast(tf.round(MAX_LOST_BITS * tf.abs(level)), tf.int32)),
+    "posterize": _posterize,
     "contrast": _enhance(contrast),
     "brightness": _enhance(brightness),
     "sharpness": _enhance(sharpness),

@@ -70,7 +70,7 @@ def open_images(
     train_split: str | None = None,
     eval_split: str | None = None,
 ) -> ImageSource:
-    """Opens a set of labelled pictures. Nothing is ever downloaded.
+    """Open a set of labelled pictures. Nothing is ever downloaded.
 
     Args:
         data: `digits` (1,797 handwritten digits of 8x8 pixels that come with scikit-learn), `tfds:NAME` (also
@@ -104,7 +104,7 @@ def open_images(
     if kind == "folder" and rest:
         _refuse_arguments(data, {"data_dir": data_dir})
         return _open_folder(Path(rest).expanduser(), skip_broken, train_split, eval_split)
-    raise ValueError(f"data must be digits, tfds:NAME or folder:PATH, got {data!r}; choose one of these forms")
+    raise ValueError(f"data must be digits, tfds:NAME or folder:PATH; given: {data!r}; choose one of these forms")
 
 
 def _refuse_arguments(data: str, arguments: Mapping[str, object]) -> None:
@@ -133,7 +133,7 @@ def _open_digits() -> ImageSource:
 
 
 def _in_memory(name: str, records: np.ndarray, labels: np.ndarray, decode: Callable[[tf.Tensor], tf.Tensor]) -> Split:
-    """Holds records [n, ...] and labels [n] in tensors that `read` captures: they are not copied into its graph."""
+    """Hold records [n, ...] and labels [n] in tensors that `read` captures: they are not copied into its graph."""
     with tf.device("CPU"):  # where tf.data runs
         held, held_labels = tf.constant(records), tf.constant(labels)
 
@@ -183,10 +183,12 @@ def _tfds_builder(name: str, data_dir: str | None):
     except tfds.core.DatasetNotFoundError as error:
         near = difflib.get_close_matches(re.split("[/:]", name)[0], tfds.list_builders())
         hint = f"the nearest names are {', '.join(near)}" if near else "see the catalogue of TensorFlow Datasets"
-        raise ValueError(f"tfds:NAME must name a data set of TensorFlow Datasets, got {name!r}; {hint}") from error
+        raise ValueError(f"tfds:NAME must name a data set of TensorFlow Datasets; given: {name!r}; {hint}") from error
     except (AssertionError, KeyError, RuntimeError, ValueError) as error:  # no such config or version, malformed name
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"tfds:NAME must be NAME[/CONFIG][:VERSION] of a data set, got {name!r}; {reason}") from error
+        raise ValueError(
+            f"tfds:NAME must be NAME[/CONFIG][:VERSION] of a data set; given: {name!r}; {reason}"
+        ) from error
 
 
 def _prepare_command(name: str, data_dir: str | None, file_format: str | None = None) -> str:
@@ -215,7 +217,7 @@ def _tfds_size(builder, split: str) -> int:
         size = builder.info.splits[split].num_examples
     except (KeyError, ValueError) as error:
         known = ", ".join(builder.info.splits)
-        raise ValueError(f"a split must be one of {known} or a slice such as train[:80%], got {split!r}") from error
+        raise ValueError(f"a split must be one of {known} or a slice such as train[:80%]; given: {split!r}") from error
     if not size:
         raise ValueError(f"a split must hold examples, {split!r} holds none; choose another slice")
     return size
@@ -251,7 +253,7 @@ def _encoded():
 
 def _open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_split: str | None) -> ImageSource:
     if not root.is_dir():
-        raise ValueError(f"folder:PATH must name an existing folder, got {root}; check the path")
+        raise ValueError(f"folder:PATH must name an existing folder; given: {root}; check the path")
     splits = _subfolders(root)
     if "train" not in splits and any(_pictures(root / name) for name in splits):
         raise ValueError(
@@ -292,7 +294,7 @@ def _class_names(root: Path, splits: tuple[str, str]) -> tuple[str, ...]:
     for name in splits:
         if not (root / name).is_dir():
             raise ValueError(
-                f"a split must be a folder of {root}, got {name!r}; there are {_listed(_subfolders(root))}"
+                f"a split must be a folder of {root}; given: {name!r}; there are {_listed(_subfolders(root))}"
             )
     first, second = (_subfolders(root / name) for name in splits)
     if first != second:
@@ -301,7 +303,7 @@ def _class_names(root: Path, splits: tuple[str, str]) -> tuple[str, ...]:
             f"only in {splits[1]}: {_listed(set(second) - set(first))}"
         )
     if len(first) < 2:
-        raise ValueError(f"there must be at least two class folders in {root / splits[0]}, got {_listed(first)}")
+        raise ValueError(f"there must be at least two class folders in {root / splits[0]}; given: {_listed(first)}")
     return tuple(first)
 
 
@@ -325,7 +327,7 @@ def _read_picture(path: tf.Tensor) -> tf.Tensor:
 
 
 def _check(paths: list[str], skip_broken: bool) -> set[str]:
-    """Decodes every picture once; returns the broken ones, which are an error unless they are to be skipped."""
+    """Decode every picture once; return the broken ones, which are an error unless they are to be skipped."""
     start = time.perf_counter()
     broken = find_broken(paths)
     seconds = time.perf_counter() - start

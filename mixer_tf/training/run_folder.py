@@ -1,6 +1,5 @@
 """The folder that a run leaves behind."""
 
-import csv
 import dataclasses
 import json
 import platform
@@ -33,12 +32,6 @@ def table_of(figures: dict[str, float]) -> str:
     """Figures as lines of two columns, for the end of a run."""
     width = max(map(len, figures))
     return "\n".join(f"  {name:<{width}}  {_readable(value)}" for name, value in figures.items())
-
-
-def best_of(history_csv: Path, figure: str) -> float:
-    """The highest value of a column of `history.csv`."""
-    with history_csv.open(newline="") as file:
-        return max(float(row[figure]) for row in csv.DictReader(file))
 
 
 def _readable(value: float) -> str:

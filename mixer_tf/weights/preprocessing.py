@@ -66,7 +66,7 @@ def _from_sidecar(path: Path | None, image_size: tuple[int, int]) -> Preprocessi
         sidecar = path.with_name(name) if path else None
         if sidecar and sidecar.is_file():
             with _understood(str(sidecar)):
-                if arguments := read(json.loads(sidecar.read_text())):
+                if arguments := read(json.loads(sidecar.read_text(encoding="utf-8"))):
                     return Preprocessing(image_size, **arguments)
     return None
 

@@ -1,6 +1,8 @@
 """MLP-Mixer on scikit-learn's digits: the first run to try.
 
-python tasks/image_classification.py tasks/recipes/digits_mlp_mixer.py
+Measured on 2 cores of an Intel Xeon (Sapphire Rapids), float32: XX.
+
+    python tasks/image_classification.py tasks/recipes/digits_mlp_mixer.py
 """
 
 from mixer_tf.recipe import ImageClassification

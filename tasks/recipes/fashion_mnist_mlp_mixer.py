@@ -1,7 +1,10 @@
-"""MLP-Mixer on Fashion-MNIST.
+"""MLP-Mixer on Fashion-MNIST: 70,000 real pictures of clothes in ten classes (arXiv 1708.07747).
 
-python -m tensorflow_datasets.scripts.cli.main build fashion_mnist   # once; downloads 30 MB
-python tasks/image_classification.py tasks/recipes/fashion_mnist_mlp_mixer.py
+Measured on 2 cores of an Intel Xeon (Sapphire Rapids), float32: XX.
+
+The data set must have been prepared; where it is not, the run says by which command.
+
+    python tasks/image_classification.py tasks/recipes/fashion_mnist_mlp_mixer.py
 """
 
 from mixer_tf.recipe import ImageClassification

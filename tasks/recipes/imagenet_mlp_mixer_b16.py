@@ -2,8 +2,8 @@
 
 Reported by big_vision: 76.3 % top-1 after 300 epochs. The weight decay is big_vision's 1e-4, which is not multiplied by
 the learning rate there; divided by the peak learning rate it is the 0.1 below.
+ImageNet must have been prepared for random access; where it is not, the run says by which command.
 
-    tfds build imagenet2012 --file_format=array_record     # once; ImageNet's licence asks you to fetch the archives
     python tasks/image_classification.py tasks/recipes/imagenet_mlp_mixer_b16.py
 """
 

@@ -3,8 +3,8 @@
 Reported by the authors: 78.1 % top-1 after 100 epochs at 160 px, evaluated at 224 px. Here the evaluation uses the
 training's 160 px. Their binary cross-entropy is the mean over the classes, ours the sum: LAMB's steps do not depend on
 that factor. RandAugment's magnitude is fixed at 6 (theirs varies with a standard deviation of 0.5).
+ImageNet must have been prepared for random access; where it is not, the run says by which command.
 
-    tfds build imagenet2012 --file_format=array_record     # once; ImageNet's licence asks you to fetch the archives
     python tasks/image_classification.py tasks/recipes/imagenet_resnet50_a3.py
 """
 

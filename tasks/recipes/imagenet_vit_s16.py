@@ -3,8 +3,8 @@
 Reported by the authors: 76.5 % top-1 after 90 epochs. Its positions are a fixed table of sines and cosines; here they
 are learned, as in the first ViT. Weight decay: the paper's 1e-4 is not multiplied by the learning rate; divided by the
 peak learning rate it is the 0.1 below.
+ImageNet must have been prepared for random access; where it is not, the run says by which command.
 
-    tfds build imagenet2012 --file_format=array_record     # once; ImageNet's licence asks you to fetch the archives
     python tasks/image_classification.py tasks/recipes/imagenet_vit_s16.py
 """
 

@@ -182,7 +182,7 @@ def test_no_mixing_returns_the_batch():
         {"padded_crop": 4, "random_resized_crop": (0.5, 1.0)},
         {"color_jitter": 1.5},
         {"rand_augment": (0, 9.0)},
-        {"rand_augment": (2, 11.0)},
+        {"rand_augment": (2, 31.0)},
         {"rand_augment": (2,)},
         {"random_erasing": 2.0},
         {"mixup": -0.1},

@@ -145,7 +145,7 @@ def test_digits_go_through():
 
 
 def test_batch_must_fit_in_the_split():
-    with pytest.raises(ValueError, match=r"batch_size must lie in 1\.\.23.*got 24"):
+    with pytest.raises(ValueError, match=r"batch_size must lie in 1\.\.23.*given: 24"):
         train(batch_size=24)
     with pytest.raises(ValueError, match="batch_size"):
         steps_per_epoch(numbered()[0], 0)

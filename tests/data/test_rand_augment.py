@@ -91,9 +91,10 @@ def test_magnitude_zero_is_the_identity(name):
     np.testing.assert_array_equal(rand_augment.OPERATIONS[name](tf.constant(PHOTO), tf.constant(0.0)), PHOTO)
 
 
+@pytest.mark.parametrize("level", [1.0, -1.0, 3.0, -3.0])
 @pytest.mark.parametrize("name", rand_augment.OPERATIONS)
-def test_full_magnitude_changes_the_picture_but_not_its_form(name):
-    result = rand_augment.OPERATIONS[name](tf.constant(DULL), tf.constant(1.0))
+def test_full_magnitude_and_three_times_as_much_change_the_picture_but_not_its_form(name, level):
+    result = rand_augment.OPERATIONS[name](tf.constant(DULL), tf.constant(level))
     assert result.dtype == tf.uint8
     assert result.shape == DULL.shape
     assert np.array_equal(result, DULL) == (name == "identity")

@@ -90,7 +90,7 @@ def test_validation_is_preferred_and_a_split_can_be_chosen(tmp_path):
     assert open_images(data).evaluation.name == "validation"
     source = open_images(data, train_split="extra", eval_split="test")
     assert (source.train.name, source.evaluation.name) == ("extra", "test")
-    with pytest.raises(ValueError, match="got 'nope'; there are extra, test, train, validation"):
+    with pytest.raises(ValueError, match="given: 'nope'; there are extra, test, train, validation"):
         open_images(data, eval_split="nope")
 
 

@@ -83,7 +83,7 @@ def test_second_run_stands_beside_the_first_and_the_same_seed_gives_the_same_met
     for timed in ("train_seconds", "train_images_per_second"):
         del first[timed], second[timed]
     assert first == second
-    assert first["accuracy"] > 0.3
+    assert first["loss"] < np.log(10)
     assert first["loss"] != first["ema_loss"]
 
 
@@ -174,7 +174,7 @@ def bad_inputs(folder):
         "image size": (["image_size=30"], "nearest: (32, 32, 3)"),
         "no splits": ([f"data=folder:{no_splits}"], "train"),
         "no folder": ([f"data=folder:{folder / 'missing'}"], "missing"),
-        "not prepared": (["data=tfds:mnist", f"data_dir={folder}"], "build mnist"),
+        "not prepared": (["data=tfds:mnist", f"data_dir={folder}"], "download_and_prepare"),
         "unknown data": (["data=digit"], "given: 'digit'"),
         "empty class": ([f"data=folder:{empty_class}", "batch_size=2"], "fish"),
         "truncated": ([f"data=folder:{truncated}", "batch_size=2"], str(broken)),

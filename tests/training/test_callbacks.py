@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mixer_tf.training.callbacks import EvaluateAverage, TrainingSpeed
+from mixer_tf.training.callbacks import EvaluateAverage, StopAfterStep, StopWhenDiverged, TrainingSpeed
 from mixer_tf.training.optimizers import averaged_weights, create_optimizer
 
 
@@ -71,3 +71,23 @@ def test_speed_of_an_epoch_of_one_step(monkeypatch):
     callbacks = [Clock(monkeypatch), TrainingSpeed(batch_size=18)]
     history = compiled().fit(data(1), callbacks=callbacks, verbose=0).history
     assert history["train_images_per_second"] == [2.0]
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(3, [3]), (5, [5]), (7, [5, 2]), (40, [5, 5])])
+def test_fit_stops_after_the_step_also_in_the_middle_of_an_epoch(steps, epochs):
+    model, counts = compiled(), []
+
+    class Count(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            counts.append(batch)
+
+    model.fit(data(), epochs=2, callbacks=[StopAfterStep(steps), Count()], verbose=0)
+    assert counts == [batch for length in epochs for batch in range(length)]
+    assert int(model.optimizer.iterations) == sum(epochs)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_an_error():
+    model = compiled()
+    model.get_layer("head").bias.assign([np.nan] * 4)
+    with pytest.raises(ValueError, match="the loss must stay finite; given: nan at step 1 of the epoch"):
+        model.fit(data(), callbacks=[StopWhenDiverged()], verbose=0)

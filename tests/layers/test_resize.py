@@ -1,0 +1,49 @@
+"""Resizing along an axis, as the references interpolate."""
+
+import numpy as np
+import pytest
+
+from mixer_tf.layers.resize import antialiased_bicubic_matrix, bicubic_matrix, resize_grid
+
+# PyTorch 2.13: F.interpolate([0, 1, 4, 9, 16], size, mode="bicubic", align_corners=False), without and with antialias.
+SQUARES = np.arange(5.0) ** 2
+TORCH = {
+    3: ([0.148148, 4.0, 14.074074], [0.169231, 4.195349, 13.338462]),
+    7: (
+        [-0.078717, 0.265306, 1.682216, 4.0, 7.046647, 12.463557, 16.551020],
+        [-0.058252, 0.360111, 1.653061, 4.0, 7.367347, 12.415512, 16.407767],
+    ),
+}
+
+
+@pytest.mark.parametrize("size", TORCH)
+def test_both_rules_equal_pytorch(size):
+    plain, antialiased = TORCH[size]
+    np.testing.assert_allclose(bicubic_matrix(5, size) @ SQUARES, plain, atol=1e-6)
+    np.testing.assert_allclose(antialiased_bicubic_matrix(5, size) @ SQUARES, antialiased, atol=1e-6)
+
+
+@pytest.mark.parametrize("matrix", [bicubic_matrix, antialiased_bicubic_matrix])
+def test_same_size_is_the_identity(matrix):
+    np.testing.assert_allclose(matrix(6, 6), np.eye(6), atol=1e-12)
+
+
+@pytest.mark.parametrize("matrix", [bicubic_matrix, antialiased_bicubic_matrix])
+def test_a_constant_stays_constant(matrix):
+    np.testing.assert_allclose(matrix(5, 8).sum(axis=1), 1)
+    np.testing.assert_allclose(matrix(8, 5).sum(axis=1), 1)
+
+
+def test_smooth_grid_up_and_back_returns():
+    rows, columns = np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 7), indexing="ij")
+    grid = np.stack([np.sin(3 * rows) * columns, np.cos(2 * columns)], axis=-1).astype("float32")
+    back = resize_grid(resize_grid(grid, (18, 21)), (9, 7))
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back, grid, atol=0.03)  # of a range of 1; the worst is at the border
+
+
+def test_rows_and_columns_are_not_swapped():
+    grid = np.repeat(np.arange(3.0)[:, None, None], 5, axis=1)  # the value is the row
+    resized = resize_grid(grid, (6, 2))
+    np.testing.assert_allclose(resized[:, 0], resized[:, 1])
+    assert (np.diff(resized[:, 0, 0]) > 0).all()
