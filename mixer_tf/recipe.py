@@ -34,7 +34,7 @@ class Recipe:
         precision: `float32` or `mixed_bfloat16`.
         initial_weights: a `.keras`, `.weights.h5` or published checkpoint to start from; None for random weights.
         output_dir: where the run leaves its files; where that folder is not empty, `-2`, `-3` ... is appended.
-        export: write a SavedModel to `saved_models/<name of output_dir>/<version>` at the end.
+        export: write a SavedModel to `saved_models/<name of output_dir>/<next version>` at the end.
     """
 
     backbone: str

@@ -18,7 +18,12 @@ import tensorflow as tf
 
 import mixer_tf as mt
 from mixer_tf import program
-from mixer_tf.analysis.classification import evaluate_classifier, predict_with_labels, write_report
+from mixer_tf.analysis.classification import (
+    evaluate_classifier,
+    predict_with_labels,
+    require_matplotlib,
+    write_report,
+)
 from mixer_tf.analysis.size import count_parameters
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
@@ -41,20 +46,22 @@ def main(recipe: ImageClassification) -> None:
     tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(recipe.precision)
 
-    # Backbone, and raw data: whatever is wrong with the recipe shows before anything is trained.
+    # Backbone, and raw data: whatever is wrong with the recipe shows before anything is trained
+    require_matplotlib()
     backbone = mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
     augmentation = Augmentation(**recipe.select(field.name for field in dataclasses.fields(Augmentation)))
     source = open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
     num_classes = len(source.class_names)
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
     total_steps = min(recipe.epochs * epoch_steps, recipe.steps or sys.maxsize)
+    epochs = math.ceil(total_steps / epoch_steps)
 
     # Head, initial weights, and the preprocessing that they expect unless the recipe says otherwise
     model = mt.classifier(
         backbone, num_classes, pool=recipe.pool, dropout=recipe.head_dropout, bias_initializer=recipe.head_bias
     )
     if recipe.initial_weights:
-        print(mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head))
+        mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head)
     if recipe.freeze_up_to:
         print(f"{freeze(model, recipe.freeze_up_to):,} weights are frozen up to {recipe.freeze_up_to}")
     stated = {key: value for key, value in recipe.select(["mean", "std", "crop", "interpolation"]).items() if value}
@@ -84,7 +91,7 @@ def main(recipe: ImageClassification) -> None:
     speed = TrainingSpeed(recipe.batch_size)
     model.fit(
         training_data,
-        epochs=math.ceil(total_steps / epoch_steps),
+        epochs=epochs,
         steps_per_epoch=epoch_steps,
         shuffle=False,  # the data set shuffles by itself
         validation_data=evaluation_data,
@@ -106,7 +113,7 @@ def main(recipe: ImageClassification) -> None:
         "parameters": count_parameters(model),
         "train_seconds": speed.train_seconds,
         "train_images_per_second": speed.images_per_second,
-        "epochs": recipe.epochs,
+        "epochs": epochs,
         "steps": total_steps,
         "seed": recipe.seed,
         "train_images": source.train.size,
@@ -125,9 +132,8 @@ def main(recipe: ImageClassification) -> None:
     # Export: the averaged weights where the recipe keeps them
     if recipe.export:
         with averaged_weights(model) if recipe.ema else contextlib.nullcontext():
-            version = mt.export(
-                model, Path("saved_models") / output.name, class_names=source.class_names, activation=recipe.loss
-            )
+            folder = Path("saved_models") / Path(recipe.output_dir).name
+            version = mt.export(model, folder, class_names=source.class_names, activation=recipe.loss)
         print(f"\n{version}: the SavedModel, with preprocessing and class names inside")
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
     print(f"\nNext: {NEXT}")

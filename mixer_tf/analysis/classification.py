@@ -146,7 +146,7 @@ def write_report(
         >>> result = evaluate_classifier(model.predict(images), labels, class_names)
         >>> write_report("runs/digits", result, history="runs/digits/history.csv", pictures=images)
     """
-    _require_matplotlib()
+    require_matplotlib()
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     written = [_write_accuracy_per_class(directory, result), _write_confusion_matrix(directory, result)]
@@ -210,7 +210,8 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
-def _require_matplotlib() -> None:
+def require_matplotlib() -> None:
+    """Raise a `ValueError` where matplotlib is missing: before a training is better than after it."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError('the pictures of a report need matplotlib; it is not installed: pip install "mixer-tf[plots]"')
 

@@ -238,7 +238,8 @@ def _tfds_random_access(builder, split: str) -> Split:
         return record["image"], np.int32(record["label"])
 
     def read(index: tf.Tensor) -> _Example:
-        encoded, label = tf.numpy_function(read_record, [index], [tf.string, tf.int32])
+        # Stateless: under op determinism tf.data would otherwise run the whole map one example at a time.
+        encoded, label = tf.numpy_function(read_record, [index], [tf.string, tf.int32], stateful=False)
         return {"image": decode_image(tf.ensure_shape(encoded, [])), "label": tf.ensure_shape(label, [])}
 
     return Split(split, len(records), None, read)

@@ -21,7 +21,7 @@ recipe = ImageClassification(
         "drop_path_rate": 0.1,
     },
     batch_size=64,
-    epochs=30,
+    epochs=40,
     learning_rate=2e-3,
     warmup_epochs=2,
     weight_decay=0.05,

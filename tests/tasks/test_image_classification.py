@@ -89,7 +89,7 @@ def test_second_run_stands_beside_the_first_and_the_same_seed_gives_the_same_met
 
 def test_exported_model_gives_the_scores_of_the_averaged_weights(finished):
     model = keras.models.load_model(finished / "runs" / "digits_mlp_mixer" / "model_ema.keras")
-    folder = finished / "saved_models" / "digits_mlp_mixer" / "1"
+    folder = finished / "saved_models" / "digits_mlp_mixer" / "2"  # both runs export the same model
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
     png = tf.io.encode_png(np.random.default_rng(0).integers(256, size=(9, 11, 3)).astype("uint8"))
     outputs = signature(image_bytes=png[None])
@@ -113,6 +113,17 @@ def test_training_goes_on_from_an_earlier_run_with_a_new_head(finished, monkeypa
     np.testing.assert_array_equal(before.get_layer(kernel).kernel, after.get_layer(kernel).kernel)
     assert np.abs(before.get_layer("head").kernel - after.get_layer("head").kernel).max() > 0
     assert after.preprocessing.crop == 0.9
+
+
+def test_mixed_bfloat16_trains_and_exports(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert run(*SMALL, "steps=2", "precision=mixed_bfloat16", "image_size=12x20") == 0
+    assert (tmp_path / "saved_models" / "digits_mlp_mixer" / "1" / "saved_model.pb").exists()
+    model = keras.models.load_model(tmp_path / "runs" / "digits_mlp_mixer" / "model.keras")
+    assert model.get_layer("block0_norm1").compute_dtype == "bfloat16"
+    assert model.output.dtype == "float32"
+    assert model.input.shape == (None, 12, 20, 3)
 
 
 def test_help_lists_the_keys_with_their_values(capsys, monkeypatch):
