@@ -18,12 +18,8 @@ import tensorflow as tf
 
 import mixer_tf as mt
 from mixer_tf import program
-from mixer_tf.analysis.classification import (
-    evaluate_classifier,
-    predict_with_labels,
-    require_matplotlib,
-    write_report,
-)
+from mixer_tf.analysis.classification import evaluate_classifier, predict_with_labels
+from mixer_tf.analysis.report import require_matplotlib, write_report
 from mixer_tf.analysis.size import count_parameters
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mixer_tf.data.augment import Augmentation, augment_example, mix_batch
 from mixer_tf.data.preprocess import Preprocessing
-from mixer_tf.data.sources import Split
+from mixer_tf.data.splits import Split
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:

@@ -11,7 +11,7 @@ from keras import ops
 def create_schedule(
     kind: str, *, peak: float, total_steps: int, warmup_steps: int = 0, final: float = 0.0
 ) -> WarmupSchedule:
-    """Creates a learning rate schedule for a run of `total_steps` updates.
+    """Create a learning rate schedule for a run of `total_steps` updates.
 
     Args:
         kind: the decay after the warm-up:

@@ -23,7 +23,7 @@ recipe = ImageClassification(
         "drop_path_rate": 0.05,
     },
     batch_size=128,
-    epochs=12,
+    epochs=10,
     learning_rate=2e-3,
     warmup_epochs=1,
     weight_decay=0.05,

@@ -7,7 +7,8 @@ import tensorflow as tf
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
 from mixer_tf.data.preprocess import Preprocessing
-from mixer_tf.data.sources import Split, open_images
+from mixer_tf.data.sources import open_images
+from mixer_tf.data.splits import Split
 
 NUMBERS = Preprocessing((5, 7), mean=(0.0, 0.0, 0.0), std=(1 / 255, 1 / 255, 1 / 255))  # pixel values stay as they are
 EVERYTHING = Augmentation(

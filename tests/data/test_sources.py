@@ -6,13 +6,11 @@ import shlex
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from mixer_tf.data import sources
 from mixer_tf.data.sources import open_images
-
-tfds = pytest.importorskip("tensorflow_datasets")
 
 
 def read(split):
@@ -271,7 +269,7 @@ def test_tfds_wrong_version_or_configuration_in_one_line(data_dir, name):
 
 
 def test_tfds_too_large_for_memory_needs_random_access(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_BYTES_IN_MEMORY", 100)
+    monkeypatch.setattr("mixer_tf.data.tfds.MAX_BYTES_IN_MEMORY", 100)
     with pytest.raises(ValueError, match=r"above 100 bytes.*file_format=tfrecord.*file_format='array_record'"):
         open_images("tfds:tiny_pictures/plain", data_dir=data_dir)
 

@@ -1,0 +1,161 @@
+"""The pictures of a finished classifier: learning curves, confusion matrix, and the examples it gets most wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mixer_tf.analysis.classification import ClassificationResult
+
+BLUE, RED, GREY = "#2166ac", "#d6604d", "#777777"
+
+
+def draw_learning_curves(history: dict[str, np.ndarray]):
+    """Loss and accuracy by epoch, for training, validation and the averaged weights, as far as the history has them."""
+    metrics = [name for name in ("loss", "accuracy") if name in history]
+    figure = _figure(1 + 5 * len(metrics), 4)
+    epochs = history["epoch"] + 1
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+        series = [
+            ("", "training", GREY),
+            ("val_", "validation", BLUE),
+            ("val_ema_", "validation, averaged weights", RED),
+        ]
+        for prefix, label, color in series:
+            if f"{prefix}{metric}" in history:
+                marker = "o" if len(epochs) < 25 else None
+                axes.plot(epochs, history[f"{prefix}{metric}"], color=color, label=label, marker=marker, markersize=3)
+        axes.set_title(metric.capitalize(), loc="left")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if metric == "accuracy":
+            axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e5e5e5", linewidth=0.8)
+        axes.legend(frameon=False)
+    return figure
+
+
+def draw_confusion_matrix(result: ClassificationResult):
+    """Share of each true class that got each prediction.
+
+    Up to 40 classes have their names at the axes. More have no room for them, so a list beside the matrix names the
+    most frequent confusions; more than 100 share cells with their neighbours.
+    """
+    classes = len(result.class_names)
+    if classes <= 40:
+        size = max(4.0, 0.42 * classes + 1.0)
+        figure = _figure(size + 1.5, size)
+        axes = figure.subplots()
+        _write_names_and_counts(axes, result)
+    else:
+        figure = _figure(14.0, 8.0)
+        axes, side = figure.subplots(1, 2, width_ratios=[8, 5])
+        _list_confusions(side, result)
+    group = math.ceil(classes / 100)
+    shares = _row_shares(_pooled(result.confusion_matrix, group))
+    end = len(shares) * group - 0.5
+    image = axes.imshow(shares, cmap="Blues", norm=_power_norm(), extent=(-0.5, end, end, -0.5), interpolation="none")
+    cells = f", in cells of {group} x {group} classes" if group > 1 else ""
+    axes.set_title(f"Accuracy {result.accuracy:.1%} of {len(result.labels):,} examples{cells}", loc="left")
+    axes.set(xlabel="prediction", ylabel="truth")
+    figure.colorbar(image, ax=axes, format="{x:.0%}", shrink=0.6, aspect=30, label="share of the true class")
+    return figure
+
+
+def draw_most_wrong(result: ClassificationResult, pictures: Sequence[np.ndarray] | Mapping[int, np.ndarray]):
+    """The examples with the highest loss, each with its true class and what the model said instead."""
+    indices = result.most_wrong()
+    columns = min(6, len(indices))
+    rows = math.ceil(len(indices) / columns)
+    figure = _figure(2.1 * columns, 2.6 * rows + 0.3)
+    figure.suptitle(
+        "Highest losses: the true class, and below it the prediction (red: wrong)", fontsize=11, x=0.01, ha="left"
+    )
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in cells:
+        axes.set_axis_off()
+    for axes, index in zip(cells, indices, strict=False):
+        _draw_example(axes, pictures[index], result, index)
+    return figure
+
+
+def save(figure, path: Path) -> Path:
+    """Write a figure as a PNG file."""
+    figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.15)
+    return path
+
+
+def _figure(width: float, height: float):
+    """A figure of so many inches. It belongs to no window and no global state: saving as PNG draws it with Agg."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _pooled(matrix: np.ndarray, group: int) -> np.ndarray:
+    """The sums over cells of `group` by `group`."""
+    missing = -len(matrix) % group
+    padded = np.pad(matrix, (0, missing))
+    return padded.reshape(len(padded) // group, group, -1, group).sum(axis=(1, 3))
+
+
+def _row_shares(counts: np.ndarray) -> np.ndarray:
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def _write_names_and_counts(axes, result: ClassificationResult) -> None:
+    names = [_shortened(name, 20) for name in result.class_names]
+    slope = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 3 else {}
+    axes.set_xticks(range(len(names)), names, parse_math=False, **slope)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    shares = _row_shares(result.confusion_matrix)
+    for (row, column), count in np.ndenumerate(result.confusion_matrix):
+        if count:
+            color = "white" if shares[row, column] > 0.4 else "black"
+            size = 9 if len(names) <= 12 else 7
+            axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=size, color=color)
+
+
+def _list_confusions(axes, result: ClassificationResult, count: int = 30) -> None:
+    """The most frequent mistakes by name."""
+    errors = _row_shares(result.confusion_matrix)
+    np.fill_diagonal(errors, 0.0)
+    worst = [divmod(int(index), len(errors)) for index in np.argsort(-errors, axis=None, kind="stable")[:count]]
+    names = [_shortened(name, 24) for name in result.class_names]
+    lines = [
+        f"{errors[row, column]:.0%}   {names[row]} → {names[column]}" for row, column in worst if errors[row, column]
+    ]
+    axes.set_axis_off()
+    axes.set_title("Most frequent confusions, truth → prediction", loc="left")
+    axes.text(0, 0.98, "\n".join(lines), va="top", fontsize=8, linespacing=1.8, parse_math=False)
+
+
+def _draw_example(axes, picture: np.ndarray, result: ClassificationResult, index: int) -> None:
+    height, width = picture.shape[:2]
+    side = max(height, width)  # a square for every picture, so that the titles of a row are level
+    axes.imshow(picture)
+    axes.set(xlim=((width - side) / 2 - 0.5, (width + side) / 2 - 0.5))
+    axes.set(ylim=((height + side) / 2 - 0.5, (height - side) / 2 - 0.5))
+    truth, prediction = result.class_names[result.labels[index]], result.class_names[result.predictions[index]]
+    color = BLUE if result.predictions[index] == result.labels[index] else RED
+    said = f"{_shortened(prediction, 20)} {result.probabilities[index]:.0%}"
+    axes.set_title(_shortened(truth, 26), fontsize=9, pad=16, parse_math=False)
+    axes.text(0.5, 1.03, said, transform=axes.transAxes, ha="center", fontsize=8, color=color, parse_math=False)
+
+
+def _shortened(name: str, length: int) -> str:
+    """A name that fits; ImageNet's are lists of synonyms, of which the first is enough."""
+    if len(name) > length:
+        name = name.partition(",")[0]
+    return name if len(name) <= length else name[: length - 1].rstrip() + "…"
+
+
+def _power_norm():
+    """Colours that show a share of 1 % as well as one of 100 %."""
+    from matplotlib.colors import PowerNorm
+
+    return PowerNorm(0.5, vmin=0, vmax=1)
