@@ -84,7 +84,11 @@ class Recipe:
         if key not in hints:
             nearest = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
             raise ValueError(f"recipe has no key {key!r}; nearest: {', '.join(nearest)}")
-        value = _parse(text, hints[key], key) if not entry else {**getattr(self, key), entry: _literal(text)}
+        if entry:
+            require(isinstance(getattr(self, key), dict), f"{key} has no entries; given: {assignment!r}")
+            value = {**getattr(self, key), entry: _literal(text)}
+        else:
+            value = _parse(text, hints[key], key)
         changes: dict[str, Any] = {key: value}
         return dataclasses.replace(self, **changes)
 

@@ -22,11 +22,17 @@ def test_only_the_library_is_in_the_wheel(tmp_path):
 
 
 def test_every_dependency_has_its_tested_version_in_the_constraints():
-    names = {re.match(r"[\w-]+", requirement)[0] for requirement in metadata.requires("mixer-tf")} - {"mixer-tf"}
+    """All that the environment of the tests holds; the extras of parts to come have no tested version yet."""
+    requirements = [re.split(r"[>=<;\[ ]", text)[0] for text in metadata.requires("mixer-tf") if not untested(text)]
+    names = set(requirements) - {"mixer-tf"}
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     assert {"keras", "tensorflow", "pytest"} <= names
     assert {name.lower().replace("_", "-") for name in names} <= pinned
+
+
+def untested(requirement):
+    return re.search(r"extra == .(detection|text|serving|demo|all).", requirement)
 
 
 def test_constraints_hold_names_and_versions_only():

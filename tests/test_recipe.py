@@ -52,6 +52,7 @@ def test_override_reads_the_fields_own_type(assignment, field, value):
         ("image_size=1x2x3", "image_size must be int or tuple; given: '1x2x3'"),
         ("learning_rate=-1", "learning_rate must be above 0; given: -1.0"),
         ("precision=float16", "precision must be one of float32, mixed_bfloat16; given: 'float16'"),
+        ("epochs.first=3", "epochs has no entries"),
         ("epochs", "an override must be key=value; given: 'epochs'"),
     ],
 )

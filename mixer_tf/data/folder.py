@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_split: str | None) -> ImageSource:
-    """Open `folder:PATH`; see `open_images`. Every picture is decoded once, so that a broken one shows before training."""
+    """Open `folder:PATH`; see `open_images`. Every picture is decoded once: a broken one shows before training."""
     if not root.is_dir():
         raise ValueError(f"folder:PATH must name an existing folder; given: {root}; check the path")
     splits = _subfolders(root)
