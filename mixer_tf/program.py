@@ -17,6 +17,7 @@ def run(main: Callable[[SomeRecipe], None], recipe_type: type[SomeRecipe], descr
     logger = logging.getLogger("mixer_tf")  # its news, but not TensorFlow's
     logger.handlers = [logging.StreamHandler(sys.stdout)]
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # other packages install handlers of their own above it
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     arguments = [argument for argument in sys.argv[1:] if argument not in ("-h", "--help")]
     wants_help = len(arguments) < len(sys.argv) - 1

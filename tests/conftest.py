@@ -5,6 +5,8 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import logging
+
 import keras
 import pytest
 
@@ -14,3 +16,11 @@ def seeded():
     """The same random numbers for every test, whatever ran before, and float32."""
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """Undo what a program does to the package's log."""
+    yield
+    logger = logging.getLogger("mixer_tf")
+    logger.handlers, logger.propagate = [], True
