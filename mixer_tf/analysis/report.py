@@ -44,8 +44,10 @@ def write_report(
         ValueError: if matplotlib is not installed or the history is empty.
 
     Example:
-        >>> result = evaluate_classifier(model.predict(images), labels, class_names)
-        >>> write_report("runs/digits", result, history="runs/digits/history.csv", pictures=images)
+        >>> from mixer_tf.analysis.classification import evaluate_classifier
+        >>> result = evaluate_classifier(model.predict(images, verbose=0), labels, class_names)
+        >>> [path.name for path in write_report("report", result)]
+        ['accuracy_per_class.csv', 'confusion_matrix.csv', 'confusion_matrix.png']
     """
     require_matplotlib()
     directory = Path(directory)

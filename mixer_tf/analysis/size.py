@@ -13,7 +13,8 @@ def count_parameters(model: keras.Model) -> int:
     `model.count_params()` counts those too.
 
     Example:
-        >>> count_parameters(mt.classifier(mt.create_backbone("resnet50"), 1000))
-        25557032
+        >>> import mixer_tf as mt
+        >>> count_parameters(mt.classifier(mt.create_backbone("resnet18"), num_classes=1000))
+        11689512
     """
     return sum(math.prod(weight.shape) for weight in model.weights if weight.name not in NOT_LEARNED)

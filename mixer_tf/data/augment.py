@@ -34,7 +34,7 @@ class Augmentation:
         ValueError: If a value is out of its range.
 
     Example:
-        >>> Augmentation(random_resized_crop=(0.08, 1.0), flip=True, rand_augment=(2, 9.0), mixup=0.8)
+        >>> augmentation = Augmentation(random_resized_crop=(0.08, 1.0), flip=True, rand_augment=(2, 9.0), mixup=0.8)
     """
 
     random_resized_crop: tuple[float, float] | None = None

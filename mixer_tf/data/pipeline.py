@@ -54,6 +54,7 @@ def train_dataset(
         ValueError: If batch_size exceeds the split or a label is not in [0, num_classes).
 
     Example:
+        >>> from mixer_tf.data.sources import open_images
         >>> source = open_images("digits")
         >>> batches = train_dataset(source.train, preprocessing=Preprocessing((32, 32)), augmentation=Augmentation(),
         ...                         num_classes=10, batch_size=64, seed=0)

@@ -42,6 +42,7 @@ class Preprocessing:
         ValueError: If a value is out of its range.
 
     Example:
+        >>> import tensorflow as tf
         >>> preprocess = Preprocessing((224, 224), crop=0.875, interpolation="bicubic")
         >>> preprocess(tf.zeros([300, 400, 3], tf.uint8)).shape
         TensorShape([224, 224, 3])

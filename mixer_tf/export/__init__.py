@@ -36,8 +36,8 @@ def export(
             gives pictures of another size than the model's.
 
     Example:
-        >>> model.preprocessing = Preprocessing((224, 224))
-        >>> export(model, "saved_models/flowers", class_names=["daisy", "rose"])
+        >>> export(model, "saved_models/digits", class_names=class_names, preprocessing=Preprocessing((16, 24)))
+        PosixPath('saved_models/digits/1')
     """
     from mixer_tf.export.classification import add_classification
     from mixer_tf.export.publish import publish

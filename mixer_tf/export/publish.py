@@ -14,7 +14,7 @@ def publish(directory: Path, write: Callable[[Path], object]) -> Path:
     under a name that the server ignores, and an existing version is never touched. When `write` raises, nothing stays.
 
     Example:
-        >>> publish(Path("saved_models/flowers"), archive.write_out)
+        >>> publish(Path("saved_models/flowers"), lambda folder: folder.mkdir())
         PosixPath('saved_models/flowers/1')
     """
     directory.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,8 @@ def classifier(
             backbone does not have.
 
     Example:
-        >>> model = classifier(create_backbone("resnet18", image_shape=(64, 96, 3)), num_classes=7)
+        >>> import mixer_tf as mt
+        >>> model = mt.classifier(mt.create_backbone("resnet18", image_shape=(64, 96, 3)), num_classes=7)
         >>> model.output.shape
         (None, 7)
     """

@@ -22,9 +22,12 @@ class EvaluateAverage(keras.callbacks.Callback):
         steps: number of batches; None takes the whole, finite data set.
 
     Example:
+        >>> from mixer_tf.training.optimizers import create_optimizer
         >>> model.compile(create_optimizer("adamw", learning_rate=1e-3, ema=0.999), loss, metrics=["accuracy"])
-        >>> average = EvaluateAverage(validation)
-        >>> model.fit(train, validation_data=validation, callbacks=[average, keras.callbacks.CSVLogger("history.csv")])
+        >>> callbacks = [EvaluateAverage(validation), keras.callbacks.CSVLogger("history.csv")]
+        >>> history = model.fit(train, validation_data=validation, callbacks=callbacks, verbose=0).history
+        >>> "val_ema_accuracy" in history
+        True
     """
 
     def __init__(self, dataset, steps: int | None = None):
@@ -50,8 +53,9 @@ class TrainingSpeed(keras.callbacks.Callback):
         batch_size: images per step, over all devices together.
 
     Example:
-        >>> speed = TrainingSpeed(batch_size=256)
-        >>> model.fit(train, callbacks=[speed, keras.callbacks.CSVLogger("history.csv")])
+        >>> history = model.fit(train, callbacks=[TrainingSpeed(batch_size=8)], verbose=0).history
+        >>> history["train_images_per_second"][-1] > 0
+        True
     """
 
     def __init__(self, batch_size: int):
@@ -87,7 +91,9 @@ class StopAfterStep(keras.callbacks.Callback):
         steps: number of updates, at least 1.
 
     Example:
-        >>> model.fit(train, epochs=100, callbacks=[StopAfterStep(1000)])
+        >>> history = model.fit(train, epochs=100, callbacks=[StopAfterStep(3)], verbose=0)
+        >>> history.epoch
+        [0]
     """
 
     def __init__(self, steps: int):

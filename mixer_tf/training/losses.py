@@ -21,6 +21,7 @@ def create_loss(kind: str, label_smoothing: float = 0.0) -> keras.losses.Loss:
         ValueError: if the kind is unknown or `label_smoothing` lies outside its range.
 
     Example:
+        >>> import numpy as np
         >>> loss = create_loss("softmax", label_smoothing=0.1)
         >>> float(loss(np.eye(2), np.zeros((2, 2))))
         0.6931471824645996
@@ -46,6 +47,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
         name: name of the loss.
 
     Example:
+        >>> import numpy as np
         >>> float(SigmoidCrossEntropy()(np.eye(3), np.zeros((3, 3))))  # 3 log 2
         2.079441547393799
     """

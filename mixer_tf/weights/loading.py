@@ -65,10 +65,11 @@ def load_weights(
             finite floating-point numbers.
 
     Example:
-        >>> model = classifier(create_backbone("mlp_mixer_b16"), num_classes=10)
-        >>> report = load_weights(model, "mixer_b16_224.safetensors", skip_head=True)
-        >>> report.skipped
-        ('head.weight', 'head.bias')
+        >>> import mixer_tf as mt
+        >>> path = mt.save_weights(model, "digits.safetensors", layout="timm")  # or a published file
+        >>> fine_tuned = mt.classifier(mt.create_backbone("vit", **vit_arguments), num_classes=3)
+        >>> load_weights(fine_tuned, path, skip_head=True).skipped
+        ('head.bias', 'head.weight')
     """
     checkpoint = _read(model, source, skip_head)
     architecture = architecture_of(model)

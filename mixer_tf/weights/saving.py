@@ -37,8 +37,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
             the file could not tell a position table's grid.
 
     Example:
-        >>> save_weights(model, "mixer_b16_224.safetensors", layout="timm")
-        PosixPath('mixer_b16_224.safetensors')
+        >>> save_weights(model, "digits.safetensors", layout="timm")
+        PosixPath('digits.safetensors')
     """
     path, architecture = Path(path), architecture_of(model)
     chosen = layout_named(layout, architecture)
