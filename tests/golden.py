@@ -32,6 +32,7 @@ ACTIVATIONS = {
     "gelu_tanh": "gelu_tanh",
     "gelu (tanh)": "gelu_tanh",
     "relu": "relu",
+    "silu": "silu",
 }
 
 PROSE = {"features", "reference"}

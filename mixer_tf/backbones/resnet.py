@@ -41,7 +41,7 @@ def resnet(
         stage_widths: channels of the 3x3 convolutions in each stage, as many as stages.
         stem_dim: channels of the first convolution.
         expansion: a bottleneck gives out this many times its width; a basic block always once.
-        activation: `"relu"`, or `"gelu"`, `"gelu_tanh"`.
+        activation: `"relu"`, or `"gelu"`, `"gelu_tanh"`, `"silu"`.
         norm_epsilon: added to the variance by every BatchNormalization.
         norm_momentum: weight of the old moving statistics (Keras's meaning; PyTorch's momentum is 1 minus this).
         zero_init_residual: start the last scale of every branch at 0, so that each block starts as the identity (timm).

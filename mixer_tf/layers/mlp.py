@@ -10,14 +10,14 @@ def gelu_tanh(x):
     return keras.activations.gelu(x, approximate=True)
 
 
-ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": gelu_tanh, "relu": "relu"}
+ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": gelu_tanh, "relu": "relu", "silu": "silu"}
 
 
 def activation_function(name: str):
     """The activation of that name, in a form that Keras saves.
 
     Raises:
-        ValueError: when the name is not one of `gelu` (erf), `gelu_tanh` or `relu`.
+        ValueError: when the name is not one of `gelu` (erf), `gelu_tanh`, `relu` or `silu`.
     """
     if name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; given: {name!r}")

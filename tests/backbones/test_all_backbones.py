@@ -77,7 +77,7 @@ def test_a_gradient_reaches_every_weight_with_drop_path_and_dropout(architecture
 
 @every_architecture
 def test_builder_refuses_an_unknown_activation(architecture):
-    with pytest.raises(ValueError, match="activation must be one of gelu, gelu_tanh, relu; given: 'tanhh'"):
+    with pytest.raises(ValueError, match="activation must be one of gelu, gelu_tanh, relu, silu; given: 'tanhh'"):
         tiny_backbone(architecture, activation="tanhh")
 
 
