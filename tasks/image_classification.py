@@ -33,7 +33,9 @@ from mixer_tf.training.optimizers import averaged_weights, create_optimizer
 from mixer_tf.training.run_folder import create_run_folder, table_of, write_json
 from mixer_tf.training.schedules import create_schedule
 
-NEXT = "python tasks/image_classification.py tasks/recipes/digits_vit.py (all recipes: ls tasks/recipes)"
+NEXT = """
+Next, another architecture:  python tasks/image_classification.py tasks/recipes/digits_vit.py
+      your own pictures:     python tasks/image_classification.py tasks/recipes/digits_vit.py data=folder:PATH"""
 
 
 def main(recipe: ImageClassification) -> None:
@@ -132,7 +134,7 @@ def main(recipe: ImageClassification) -> None:
             version = mt.export(model, folder, class_names=source.class_names, activation=recipe.loss)
         print(f"\n{version}: the SavedModel, with preprocessing and class names inside")
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
-    print(f"\nNext: {NEXT}")
+    print(NEXT)
 
 
 if __name__ == "__main__":
