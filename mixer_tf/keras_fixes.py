@@ -1,6 +1,6 @@
 """`Model`: a functional `keras.Model` that remembers what its weights expect of a picture.
 
-The one file of the package that may touch private names of Keras.
+The one file of the package that may import from `keras.src`, where Keras has a defect that only this can mend.
 """
 
 import keras

@@ -1,7 +1,9 @@
 """What the programs in `tasks/` share: the command line of a recipe, and errors of one line."""
 
 import dataclasses
+import inspect
 import logging
+import re
 import sys
 from collections.abc import Callable
 
@@ -34,6 +36,10 @@ def run(main: Callable[[SomeRecipe], None], recipe_type: type[SomeRecipe], descr
         if "\n" in str(error):
             raise
         sys.exit(_fail(str(error)))
+    except Exception as error:
+        if type(error).__name__ not in ("MemoryError", "ResourceExhaustedError"):
+            raise
+        sys.exit(_fail("the model and its batch must fit into memory; given: more; lower batch_size or image_size"))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -44,6 +50,16 @@ def _fail(sentence: str) -> int:
 
 
 def _help(recipe, description: str | None) -> str:
-    """The program's description and every key with its value in this recipe."""
-    lines = [f"  {field.name}={getattr(recipe, field.name)!r}" for field in dataclasses.fields(recipe)]
-    return "\n".join([f"{description}", "Keys and their values in this recipe:", "", *lines, ""])
+    """The program's description and every key with its value in this recipe and its meaning."""
+    lines = []
+    for field in dataclasses.fields(recipe):
+        lines += [f"  {field.name}={getattr(recipe, field.name)!r}", f"      {_meaning(type(recipe), field.name)}"]
+    return "\n".join([f"{description}", "Keys, their values in this recipe, and what they mean:", "", *lines, ""])
+
+
+def _meaning(recipe_type: type, key: str) -> str:
+    """What the docstring of the recipe, or of the one that it extends, says of a key."""
+    for kind in recipe_type.__mro__:
+        if found := re.search(rf"^ *{key}: ((?:.|\n {{8,}})*)", inspect.getdoc(kind) or "", re.MULTILINE):
+            return " ".join(found[1].split())
+    return ""

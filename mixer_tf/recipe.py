@@ -8,10 +8,11 @@ import dataclasses
 import difflib
 import re
 import runpy
-import types
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
+
+from mixer_tf.checks import require, require_type
 
 SomeRecipe = TypeVar("SomeRecipe", bound="Recipe")
 
@@ -53,13 +54,16 @@ class Recipe:
     export: bool = True
 
     def __post_init__(self):
+        for name, annotation in typing.get_type_hints(type(self)).items():
+            require_type(name, getattr(self, name), annotation)
         for name in ("batch_size", "epochs"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         require(self.steps is None or self.steps >= 1, f"steps must be at least 1 or None; given: {self.steps}")
         require(self.learning_rate > 0, f"learning_rate must be above 0; given: {self.learning_rate}")
-        sides = (self.image_size,) if isinstance(self.image_size, int) else self.image_size
-        require(len(sides) <= 2 and min(sides) > 0, f"image_size must be N or HxW above 0; given: {self.image_size}")
+        require(min(self.image_shape) > 0, f"image_size must be N or HxW above 0; given: {self.image_size}")
         self._one_of("precision", ("float32", "mixed_bfloat16"))
+        for name in {"name", "image_shape"} & set(self.backbone_arguments):
+            raise ValueError(f"backbone_arguments must not have {name}; the recipe has backbone and image_size for it")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -176,11 +180,11 @@ class ImageClassification(Recipe):
     final_learning_rate: float = 0.0
     tensorboard: bool = False
 
-
-def require(condition: object, message: str) -> None:
-    """Raise `ValueError(message)` unless the condition holds."""
-    if not condition:
-        raise ValueError(message)
+    def __post_init__(self):
+        super().__post_init__()
+        require(0 <= self.head_dropout < 1, f"head_dropout must be in [0, 1); given: {self.head_dropout}")
+        require(self.warmup_epochs >= 0, f"warmup_epochs must be at least 0; given: {self.warmup_epochs}")
+        require(self.initial_weights or not self.skip_head, "skip_head needs initial_weights; given: none")
 
 
 def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None = None) -> SomeRecipe:
@@ -192,8 +196,9 @@ def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None =
     require(Path(path).is_file(), f"a recipe must be a Python file such as tasks/recipes/NAME.py; given: {path!r}")
     try:
         recipe = runpy.run_path(path).get("recipe")
-    except TypeError as error:  # what a dataclass says of an unknown or missing field
-        raise ValueError(f"{path} must define a {recipe_type.__name__} from known keys; {error}") from error
+    except Exception as error:  # whatever the author of the file did
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} must be a valid recipe; Python says: {type(error).__name__}: {reason}") from error
     if not isinstance(recipe, recipe_type):
         raise ValueError(f"{path} must define recipe = {recipe_type.__name__}(...); it has: {type(recipe).__name__}")
     for assignment in overrides or []:
@@ -203,17 +208,17 @@ def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None =
 
 def _parse(text: str, annotation, key: str):
     """The value of a field from text: `true`, `none`, a Python literal, `HxW` for the image size, else the text."""
-    alternatives = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    kinds = tuple(typing.get_origin(kind) or kind for kind in alternatives)
-    value: Any = text if kinds == (str,) else _literal(text)
+    if annotation is str:
+        return text
     if key == "image_size" and (sides := re.fullmatch(r"(\d+)x(\d+)", text)):
-        value = (int(sides[1]), int(sides[2]))
-    if float in kinds and type(value) is int:
-        value = float(value)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        names = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ValueError(f"{key} must be {names}; given: {text!r}")
-    return value
+        return int(sides[1]), int(sides[2])
+    value = _literal(text)
+    return float(value) if type(value) is int and _takes_floats_only(annotation) else value
+
+
+def _takes_floats_only(annotation) -> bool:
+    kinds = typing.get_args(annotation) or (annotation,)
+    return float in kinds and int not in kinds
 
 
 def _literal(text: str):

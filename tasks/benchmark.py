@@ -31,6 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Measure, print the table and write the JSON file."""
     names = [name for pattern in arguments.backbones for name in mt.list_backbones(pattern) or [pattern]]
     image_shape = (arguments.image_size, arguments.image_size, 3)
+    path = Path(arguments.json)
+    path.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before anything is measured
     results = []
     machine = machine_name()
     print(f"{machine}; Keras {keras.__version__}, TensorFlow {tf.__version__}; {image_shape}; {arguments.runs} runs")
@@ -43,8 +45,6 @@ def main(arguments: argparse.Namespace) -> None:
             results.append({"backbone": name, "precision": precision, **row})
             cells = "".join(f"{cell['median']:.1f} ({cell['minimum']:.1f})".rjust(20) for cell in row.values())
             print(f"{name} {precision.removeprefix('mixed_')}".ljust(28) + cells, flush=True)
-    path = Path(arguments.json)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine, "image_shape": image_shape, "runs": arguments.runs, "images_per_second": results}
     path.write_text(json.dumps(content, indent=2) + "\n")
     print(f"\nwritten to {path}")
@@ -111,5 +111,5 @@ if __name__ == "__main__":
     parser.add_argument("--json", default="runs/benchmark.json", help="where the figures go")
     try:
         main(parser.parse_args())
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))

@@ -58,11 +58,15 @@ def main(recipe: ImageClassification) -> None:
     model = mt.classifier(
         backbone, num_classes, pool=recipe.pool, dropout=recipe.head_dropout, bias_initializer=recipe.head_bias
     )
-    if recipe.initial_weights:
+    if recipe.initial_weights is not None:
         mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head)
-    if recipe.freeze_up_to:
+    if recipe.freeze_up_to is not None:
         print(f"{freeze(model, recipe.freeze_up_to):,} weights are frozen up to {recipe.freeze_up_to}")
-    stated = {key: value for key, value in recipe.select(["mean", "std", "crop", "interpolation"]).items() if value}
+    stated = {
+        key: value
+        for key, value in recipe.select(["mean", "std", "crop", "interpolation"]).items()
+        if value is not None
+    }
     expected = model.preprocessing or Preprocessing(recipe.image_shape[:2], interpolation="bicubic")
     model.preprocessing = dataclasses.replace(expected, **stated)
 
@@ -85,7 +89,9 @@ def main(recipe: ImageClassification) -> None:
         loss=create_loss(recipe.loss, recipe.label_smoothing),
         metrics=["accuracy", keras.metrics.TopKCategoricalAccuracy(min(5, num_classes), name="top_5_accuracy")],
     )
-    output = create_run_folder(recipe)
+    output, export_folder = create_run_folder(recipe), Path("saved_models") / Path(recipe.output_dir).name
+    if recipe.export:
+        export_folder.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before the training
     speed = TrainingSpeed(recipe.batch_size)
     model.fit(
         training_data,
@@ -130,8 +136,7 @@ def main(recipe: ImageClassification) -> None:
     # Export: the averaged weights where the recipe keeps them
     if recipe.export:
         with averaged_weights(model) if recipe.ema else contextlib.nullcontext():
-            folder = Path("saved_models") / Path(recipe.output_dir).name
-            version = mt.export(model, folder, class_names=source.class_names, activation=recipe.loss)
+            version = mt.export(model, export_folder, class_names=source.class_names, activation=recipe.loss)
         print(f"\n{version}: the SavedModel, with preprocessing and class names inside")
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
     print(NEXT)

@@ -48,6 +48,13 @@ class Config(dict):
             raise ValueError(f"config must have the key {key!r}; given: {', '.join(self)}")
         return self.pop(key, *default)
 
+    def choose(self, key: str, meanings: dict):
+        """Our word for the value of a key."""
+        value = self.take(key)
+        if value not in meanings:
+            raise ValueError(f"config {key!r} must be one of {', '.join(meanings)}; given: {value!r}")
+        return meanings[value]
+
     def require(self, key: str, accepted: Callable[[object], bool] | object, *default) -> None:
         """Take a key that may only say what our builder does anyway."""
         value = self.take(key, *default)
@@ -66,14 +73,6 @@ def image_shape(config: Config, key: str = "image_size") -> tuple[int, int, int]
     return (size, size, 3) if isinstance(size, int) else (*size, 3)
 
 
-def activation(config: Config) -> str:
-    """Our name of the activation."""
-    name = config.take("activation")
-    if name not in ACTIVATIONS:
-        raise ValueError(f"config 'activation' must be one of {', '.join(ACTIVATIONS)}; given: {name!r}")
-    return ACTIVATIONS[name]
-
-
 def with_classifier(backbone: keras.Model, config: Config, **arguments) -> keras.Model:
     """The backbone itself where the file has no head."""
     num_classes = config.take("num_classes")
@@ -90,7 +89,7 @@ def mlp_mixer(config: Config) -> keras.Model:
         hidden_dim=config.take("hidden_dim"),
         tokens_mlp_dim=config.take("token_mlp_dim"),
         channels_mlp_dim=config.take("channel_mlp_dim"),
-        activation=activation(config),
+        activation=config.choose("activation", ACTIVATIONS),
         norm_epsilon=config.take("norm_epsilon"),
     )
     return with_classifier(backbone, config)
@@ -111,7 +110,7 @@ def vit(config: Config) -> keras.Model:
     return with_classifier(
         backbone,
         config,
-        pool={"token": "token", "gap": "average"}[config.take("pool")],
+        pool=config.choose("pool", {"token": "token", "gap": "average"}),
         norm_epsilon=None if norm_before_pool else norm_epsilon,
         pre_logits_dim=config.take("pre_logits", None),
     )
@@ -144,7 +143,7 @@ def transformer_sizes(config: Config) -> dict:
         "mlp_dim": config.take("mlp_dim"),
         "class_token": config.take("class_token"),
         "qkv_bias": config.take("qkv_bias"),
-        "activation": activation(config),
+        "activation": config.choose("activation", ACTIVATIONS),
     }
 
 
@@ -152,15 +151,18 @@ def resnet(config: Config) -> keras.Model:
     """timm's `ResNet`."""
     config.require("stride_position", lambda text: "3x3" in text)
     config.require("shortcut", lambda text: text.startswith("1x1 convolution + BN"))
+    block = config.take("block")
+    if block == "basic":
+        config.require("expansion", 1, 1)
     backbone = mt.create_backbone(
         "resnet",
         image_shape(config),
-        block=config.take("block"),
+        block=block,
         stage_depths=tuple(config.take("stage_depths")),
         stage_widths=tuple(config.take("stage_widths")),
         stem_dim=config.take("stem_dim"),
-        expansion=config.take("expansion"),
-        activation=activation(config),
+        expansion=config.take("expansion", 1),
+        activation=config.choose("activation", ACTIVATIONS),
         norm_epsilon=config.take("norm_epsilon"),
     )
     return with_classifier(backbone, config)
@@ -186,6 +188,8 @@ def compare(path: Path) -> dict[str, float]:
     mt.load_weights(model, under("weights/", arrays))
 
     expected = under("outputs/", arrays)
+    if not expected:
+        raise ValueError("a golden file must have outputs/<name>; given: none")
     tensors = {name: output_tensor(model, name) for name in expected}
     computed = keras.Model(model.inputs, tensors)(list(under("inputs/", arrays).values()), training=False)
     errors = {}
@@ -225,7 +229,7 @@ def main(paths: list[str]) -> int:
             errors = compare(Path(path))
         except Exception as error:  # whatever is wrong with one file, the others are still compared
             failed += 1
-            print(f"FAILED {path}: {type(error).__name__}: {error}", flush=True)
+            print(f"FAILED {path}: {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
         else:
             print(f"passed {path}: " + ", ".join(f"{name} {error:.1e}" for name, error in errors.items()), flush=True)
     print(f"{len(paths) - failed} passed, {failed} failed")

@@ -12,9 +12,9 @@ MODULES = sorted((ROOT / "mixer_tf").rglob("*.py"))
 
 LOWER = {  # folder -> folders of the package that it may import
     "layers": {"layers"},
-    "backbones": {"backbones", "layers", "keras_fixes"},
+    "backbones": {"backbones", "layers", "keras_fixes", "checks"},
     "heads": {"heads", "backbones", "layers", "keras_fixes"},
-    "data": {"data"},
+    "data": {"data", "checks"},
     "weights": {"weights", "layers", "data"},
     "export": {"export", "data"},
 }

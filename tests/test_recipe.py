@@ -45,11 +45,22 @@ def test_override_reads_the_fields_own_type(assignment, field, value):
         ("epoch=5", "recipe has no key 'epoch'; nearest: epochs"),
         ("epochs=five", "epochs must be int; given: 'five'"),
         ("epochs=0", "epochs must be at least 1; given: 0"),
-        ("batch_size=2.5", "batch_size must be int; given: '2.5'"),
+        ("batch_size=2.5", "batch_size must be int; given: 2.5"),
         ("batch_size=true", "batch_size must be int"),
-        ("flip=3", "flip must be bool; given: '3'"),
+        ("flip=3", "flip must be bool; given: 3"),
         ("image_size=0x32", "image_size must be N or HxW above 0"),
-        ("image_size=1x2x3", "image_size must be int or tuple; given: '1x2x3'"),
+        ("image_size=('a','b')", "image_size must be int or (int, int); given: ('a', 'b')"),
+        ("image_size=(32,)", "image_size must be int or (int, int); given: (32,)"),
+        ("image_size=()", "image_size must be int or (int, int); given: ()"),
+        ("random_resized_crop=('a','b')", "random_resized_crop must be (float, float) or None; given: ('a', 'b')"),
+        ("output_dir=", "output_dir must be str; given: ''"),
+        ("initial_weights=", "initial_weights must be str or None; given: ''"),
+        ("skip_head=true", "skip_head needs initial_weights"),
+        ("warmup_epochs=-1", "warmup_epochs must be at least 0; given: -1.0"),
+        ("head_dropout=-1", "head_dropout must be in [0, 1); given: -1.0"),
+        ("learning_rate=1e999", "learning_rate must be float; given: inf"),
+        ("backbone_arguments.image_shape=3", "backbone_arguments must not have image_shape"),
+        ("image_size=1x2x3", "image_size must be int or (int, int); given: '1x2x3'"),
         ("learning_rate=-1", "learning_rate must be above 0; given: -1.0"),
         ("precision=float16", "precision must be one of float32, mixed_bfloat16; given: 'float16'"),
         ("epochs.first=3", "epochs has no entries"),
@@ -71,8 +82,17 @@ def test_missing_file_is_refused():
 def test_file_with_an_unknown_key_is_refused(tmp_path):
     path = tmp_path / "recipe.py"
     path.write_text("from mixer_tf.recipe import ImageClassification\nrecipe = ImageClassification(epoch=3)\n")
-    with pytest.raises(ValueError, match=r"known keys; .*'epoch'"):
+    with pytest.raises(ValueError, match=r"valid recipe; Python says: TypeError: .*'epoch'"):
         load(str(path), ImageClassification)
+
+
+@pytest.mark.parametrize("content", ["recipe = X(", "recipe = unknown_name", "import no_such_module", "\0"])
+def test_file_that_python_cannot_run_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "recipe.py"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="must be a valid recipe; Python says: ") as error:
+        load(str(path), ImageClassification)
+    assert "\n" not in str(error.value)
 
 
 def test_recipe_cannot_be_changed():

@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import inspect
+import typing
 from collections.abc import Callable
 
 import keras
@@ -13,6 +14,7 @@ from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
 from mixer_tf.backbones.vit import vit
+from mixer_tf.checks import require, require_type
 
 ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
@@ -63,4 +65,21 @@ def create_backbone(name: str, image_shape: tuple[int, int, int] = (224, 224, 3)
     required = [key for key, default in known.items() if default is inspect.Parameter.empty and key != "image_shape"]
     if missing := [key for key in required if key not in arguments]:
         raise ValueError(f"{name} needs the arguments {', '.join(required)}; missing: {', '.join(missing)}")
+    _check_values(build, image_shape, arguments)
     return build(tuple(image_shape), **arguments)
+
+
+def _check_values(build: Callable, image_shape, arguments: dict) -> None:
+    """Refuse arguments of a wrong type, sizes and counts below 1, and rates outside [0, 1)."""
+    is_shape = isinstance(image_shape, tuple | list) and len(image_shape) == 3
+    sound = is_shape and all(isinstance(side, int) and side > 0 for side in image_shape)
+    require(sound, f"image_shape must be (height, width, channels), each above 0; given: {image_shape}")
+    hints = typing.get_type_hints(build)
+    for name, value in arguments.items():
+        require_type(name, tuple(value) if isinstance(value, list) else value, hints[name])
+        if name in ("dropout", "drop_path_rate"):
+            require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
+        else:
+            numbers = value if isinstance(value, tuple | list) else (value,)
+            sound = all(number >= 1 for number in numbers if type(number) is int)
+            require(sound, f"{name} must be at least 1; given: {value}")

@@ -7,6 +7,7 @@ import math
 
 import tensorflow as tf
 
+from mixer_tf.checks import require
 from mixer_tf.data import rand_augment
 from mixer_tf.data.preprocess import Preprocessing, normalize, resample
 
@@ -51,33 +52,33 @@ class Augmentation:
             value = getattr(self, field)
             object.__setattr__(self, field, tuple(value) if isinstance(value, list) else value)
         area, operations = self.random_resized_crop, self.rand_augment
-        _require(
+        require(
             area is None or (_is_pair(area) and 0 < area[0] <= area[1] <= 1),
             f"random_resized_crop must be (smallest, largest) area with 0 < smallest <= largest <= 1; given: {area}",
         )
-        _require(
+        require(
             isinstance(self.padded_crop, int) and self.padded_crop >= 0,
             f"padded_crop must be a whole number of pixels, 0 or more; given: {self.padded_crop}",
         )
-        _require(
+        require(
             not (area and self.padded_crop),
             "random_resized_crop and padded_crop must not be set together; leave one out",
         )
-        _require(0 <= self.color_jitter <= 1, f"color_jitter must lie in 0..1; given: {self.color_jitter}")
-        _require(
+        require(0 <= self.color_jitter <= 1, f"color_jitter must lie in 0..1; given: {self.color_jitter}")
+        require(
             operations is None
             or (_is_pair(operations) and operations[0] in range(1, 100) and 0 <= operations[1] <= 30),
             f"rand_augment must be (number of operations from 1 on, magnitude in 0..30); given: {operations}",
         )
-        _require(0 <= self.random_erasing <= 1, f"random_erasing must be a probability; given: {self.random_erasing}")
-        _require(self.mixup >= 0, f"mixup must be 0 (off) or a positive alpha; given: {self.mixup}")
-        _require(self.cutmix >= 0, f"cutmix must be 0 (off) or a positive alpha; given: {self.cutmix}")
+        require(0 <= self.random_erasing <= 1, f"random_erasing must be a probability; given: {self.random_erasing}")
+        require(self.mixup >= 0, f"mixup must be 0 (off) or a positive alpha; given: {self.mixup}")
+        require(self.cutmix >= 0, f"cutmix must be 0 (off) or a positive alpha; given: {self.cutmix}")
 
 
 def augment_example(
     image: tf.Tensor, *, augmentation: Augmentation, preprocessing: Preprocessing, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Crop, changes and normalises one training picture.
+    """Crop, change and normalise one training picture.
 
     Args:
         image: uint8 [h, w, 3].
@@ -227,8 +228,3 @@ def _chance(probability: float, seed: tf.Tensor) -> tf.Tensor:
 
 def _is_pair(value) -> bool:
     return isinstance(value, tuple) and len(value) == 2
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -40,7 +41,12 @@ def open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_spl
         for class_name, paths in zip(class_names, usable, strict=True):
             _require_pictures(root / name / class_name, paths)
         labels = np.repeat(np.arange(len(usable), dtype=np.int32), [len(paths) for paths in usable])
-        return in_memory(name, np.concatenate(usable, dtype=object), labels, decode=_read_picture)
+        return in_memory(
+            name,
+            np.array([os.fsencode(path) for paths in usable for path in paths], object),
+            labels,
+            decode=_read_picture,
+        )
 
     return ImageSource(f"folder:{root}", class_names, split(names[0]), split(names[1]), skipped=len(broken))
 
@@ -103,10 +109,10 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _pictures(folder: Path) -> list[str]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    pictures = [str(path) for path in files if path.suffix.lower() in EXTENSIONS]
-    if len(pictures) < len(files):
-        _log.warning("%s: left out %d files that are not %s", folder, len(files) - len(pictures), ", ".join(EXTENSIONS))
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    pictures = [str(path) for path in entries if path.is_file() and path.suffix.lower() in EXTENSIONS]
+    if others := len(entries) - len(pictures):
+        _log.warning("%s: left out %d files or folders that are not %s", folder, others, ", ".join(EXTENSIONS))
     return pictures
 
 

@@ -53,7 +53,7 @@ def find_broken(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[str, str]
     Returns:
         Pairs of path and reason, in the order of `paths`; empty if all is well.
     """
-    names = [os.fspath(path) for path in paths]
+    names = [os.fsencode(path) for path in paths]  # bytes: a name need not be UTF-8
     decoded = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string, shape=[len(names)])).map(
         lambda path: tf.shape(decode_image(tf.io.read_file(path))),
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -65,7 +65,7 @@ def find_broken(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[str, str]
         try:
             next(results)
         except tf.errors.OpError as error:
-            broken.append((name, _reason(error)))
+            broken.append((os.fsdecode(name), _reason(error)))
     return broken
 
 
@@ -169,4 +169,7 @@ def _integer(encoded: tf.Tensor, start: int, length: int, byte_order: str = "lit
 
 def _reason(error: tf.errors.OpError) -> str:
     """The first line of an error without TensorFlow's notes on where in the graph it happened."""
-    return re.sub(r"\{\{.*?\}\} *| *\[(Op|\[\{).*", "", str(error.message).strip().split("\n")[0])
+    line = str(error.message).strip().split("\n")[0]
+    line = re.sub(r"\{\{.*?\}\} *| *\[(Op|\[\{).*", "", line)
+    line = re.sub(r"^Error in user-defined function .*? transformation with iterator: [\w:]+: ", "", line)
+    return re.sub(r"^assertion failed: \[(.*?)\] \[(.*?)\]$", r"\1 \2", line)

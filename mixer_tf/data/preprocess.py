@@ -90,7 +90,7 @@ class Preprocessing:
         return normalize(self.resize(image), self.mean, self.std)
 
     def resize(self, image: tf.Tensor) -> tf.Tensor:
-        """Scale and crops one picture [h, w, 3] without normalising it: float32 [H, W, 3] in [0, 255]."""
+        """Scale and crop one picture [h, w, 3] without normalising it: float32 [H, W, 3] in [0, 255]."""
         import tensorflow as tf
 
         size = tf.shape(image, out_type=tf.int64)[:2]  # int64: a side times a side may pass 2^31
@@ -125,7 +125,7 @@ def normalize(image: tf.Tensor, mean: tuple[float, ...], std: tuple[float, ...])
 def resample(
     image: tf.Tensor, scale: tf.Tensor, corner: tf.Tensor, size: tuple[int, int], interpolation: str
 ) -> tf.Tensor:
-    """Scale a picture and cuts out a window, in one step.
+    """Scale a picture and cut out a window, in one step.
 
     The scaled picture never exists as a whole: a picture of 1 x 100,000 pixels costs no more than any other.
 

@@ -44,6 +44,8 @@ def open_images(
     """
     kind, _, rest = data.partition(":")
     ignored = {"data_dir": data_dir, "skip_broken": skip_broken, "train_split": train_split, "eval_split": eval_split}
+    if train_split is not None and train_split == eval_split:
+        raise ValueError(f"eval_split must be another split than train_split; given: {eval_split} for both")
     if data == "digits":
         _refuse_arguments(data, ignored)
         return open_digits()

@@ -32,8 +32,8 @@ def export(
         The folder of the new version, e.g. `saved_models/flowers/3`. An earlier version is never touched.
 
     Raises:
-        ValueError: when the number of names is not the model's number of classes, no preprocessing is known, or it
-            gives pictures of another size than the model's.
+        ValueError: when the names are not as many different strings as the model has classes, no preprocessing is
+            known, or it gives pictures of another size than the model's.
 
     Example:
         >>> export(model, "saved_models/digits", class_names=class_names, preprocessing=Preprocessing((16, 24)))
@@ -49,6 +49,10 @@ def export(
         raise ValueError(
             f"preprocessing must give pictures of {model.input.shape[1:3]}; given: {preprocessing.image_size}"
         )
+    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+        raise ValueError(f"class_names must be a list of strings; given: {class_names!r}")
+    if len(set(class_names)) != len(class_names):
+        raise ValueError(f"class_names must differ from each other; given: {class_names!r}")
     if len(class_names) != model.output.shape[-1]:
         raise ValueError(
             f"class_names must name the model's {model.output.shape[-1]} classes; given: {len(class_names)} names"

@@ -9,11 +9,8 @@ def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
     """Refuse an image shape that the patches do not tile.
 
     Raises:
-        ValueError: when it is not (height, width, channels) or a side is no multiple of `patch_size`; it names the
-            nearest shape that is.
+        ValueError: when a side is no multiple of `patch_size`; it names the nearest shape that is.
     """
-    if len(image_shape) != 3 or not all(isinstance(side, int) and side > 0 for side in image_shape):
-        raise ValueError(f"image_shape must be (height, width, channels) in pixels; given: {image_shape}")
     *sides, channels = image_shape
     if any(side % patch_size for side in sides):
         nearest = tuple(max(1, round(side / patch_size)) * patch_size for side in sides)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import keras
 from keras import ops
 
+from mixer_tf.checks import require
 from mixer_tf.training.layer_groups import layer_decay_scales
 
 TABLES = {"class_token", "mask_token", "position_embedding"}  # layers whose weights are learned vectors, not matrices
@@ -58,13 +59,13 @@ def create_optimizer(
         nearest = difflib.get_close_matches(name, OPTIMIZERS, n=1, cutoff=0.0)[0]
         raise ValueError(f"the optimizer must be one of {', '.join(OPTIMIZERS)}; given: {name!r}; nearest: {nearest!r}")
     if isinstance(learning_rate, (int, float)):
-        _require(learning_rate > 0, "learning_rate", learning_rate, "above 0")
+        require(learning_rate > 0, f"learning_rate must be above 0; given: {learning_rate}")
         learning_rate = float(learning_rate)
-    _require(weight_decay >= 0, "weight_decay", weight_decay, "at least 0")
-    _require(0 <= momentum < 1, "momentum", momentum, "in [0, 1)")
-    _require(0 <= beta_2 < 1, "beta_2", beta_2, "in [0, 1)")
-    _require(clip_norm is None or clip_norm > 0, "clip_norm", clip_norm, "above 0, or None for no clipping")
-    _require(0 <= ema < 1, "ema", ema, "in [0, 1)")
+    require(weight_decay >= 0, f"weight_decay must be at least 0; given: {weight_decay}")
+    require(0 <= momentum < 1, f"momentum must be in [0, 1); given: {momentum}")
+    require(0 <= beta_2 < 1, f"beta_2 must be in [0, 1); given: {beta_2}")
+    require(clip_norm is None or clip_norm > 0, f"clip_norm must be above 0, or None for none; given: {clip_norm}")
+    require(0 <= ema < 1, f"ema must be in [0, 1); given: {ema}")
     if name == "sgd":
         own = {"momentum": float(momentum)}
     else:
@@ -123,7 +124,7 @@ class _RecipeRules(keras.optimizers.Optimizer):
     """
 
     def __init__(self, *, layer_decay: float = 1.0, **keras_arguments):
-        _require(0 < layer_decay <= 1, "layer_decay", layer_decay, "in (0, 1]")
+        require(0 < layer_decay <= 1, f"layer_decay must be in (0, 1]; given: {layer_decay}")
         super().__init__(**keras_arguments)
         self.layer_decay = layer_decay
 
@@ -285,12 +286,12 @@ def _bias_correction(beta: float, step):
     return -ops.expm1(step * math.log(beta)) if beta else 1.0
 
 
+def _norm(tensor):
+    """The root of the sum of squares, of any rank; `ops.norm` takes vectors and matrices only."""
+    return ops.sqrt(ops.sum(ops.square(tensor)))
+
+
 def _trust_ratio(variable, update):
-    norm, update_norm = ops.norm(variable), ops.norm(update)
+    norm, update_norm = _norm(variable), _norm(update)
     defined = ops.logical_and(norm > 0, update_norm > 0)
     return ops.where(defined, norm / ops.where(defined, update_norm, 1.0), 1.0)
-
-
-def _require(condition: bool, name: str, value, what: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} must be {what}; given: {value}")

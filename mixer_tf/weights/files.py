@@ -57,7 +57,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     path = Path(path)
     reader = next((read for suffix, read in _READERS.items() if path.name.endswith(suffix)), None)
     if reader is None:
-        raise ValueError(f"a checkpoint must be one of {', '.join(READABLE)}; given: {path.name}")
+        raise ValueError(f"a checkpoint must be one of {', '.join(READABLE)}, .keras, .weights.h5; given: {path.name}")
     check_file(path)
     return reader(path)
 

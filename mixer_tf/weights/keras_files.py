@@ -37,7 +37,8 @@ def read_keras(path: Path, model: keras.Model) -> Checkpoint:
         reason = one_line(error)[:300]
         raise ValueError(f"{path} must be a Keras file that fits {model.name}; Keras says: {reason}") from None
     arrays = {binding.names[0]: binding.to_arrays()[0] for binding in OWN.bind(saved)}
-    return Checkpoint(arrays, {**grid_metadata(saved), **preprocessing_metadata(saved)}, path)
+    metadata = {"layout": OWN.name, **grid_metadata(saved), **preprocessing_metadata(saved)}
+    return Checkpoint(arrays, metadata, path)
 
 
 def _load(path: Path, model: keras.Model) -> keras.Model:

@@ -118,7 +118,8 @@ class Layout:
         convention: `TORCH` or `FLAX`.
         modules: our names -> the reference's. A key names a layer and its value a module; or a key `"layer/variable"`
             names one variable and its value one array. `{i}` stands for a number, `{i-1}` for that number less one.
-        preprocessing: (file name, image size) -> arguments of `Preprocessing`, for files that bring none.
+        preprocessing: (file name, image size, names of the model's layers) -> arguments of `Preprocessing`, for files
+            that bring none.
         respelled: pattern -> replacement (as in `re.sub`), for files that spell some names in another way.
         optional: layers that a file may lack, because they take no part in the output.
     """
@@ -126,7 +127,7 @@ class Layout:
     name: str
     convention: Convention
     modules: Mapping[str, str | Parts]
-    preprocessing: Callable[[str, tuple[int, int]], dict] | None = None
+    preprocessing: Callable[[str, tuple[int, int], set[str]], dict] | None = None
     respelled: Mapping[str, str] = dataclasses.field(default_factory=dict)
     optional: tuple[str, ...] = ()
 
@@ -147,6 +148,11 @@ class Layout:
         return any(
             pattern.fullmatch(array) for ours, pattern in self._array_patterns if not only_layers or ours in only_layers
         )
+
+    def knows_own(self, name: str) -> bool:
+        """Whether `layer/variable`, our own name of a variable, is one of a layer in this layout."""
+        layer = name.rpartition("/")[0]
+        return any(_translated(candidate, self.modules) for candidate in (layer, name))
 
     def bind(self, model: keras.Model) -> list[Binding]:
         """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""

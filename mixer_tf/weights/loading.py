@@ -17,7 +17,7 @@ from mixer_tf.layers.tokens import PositionEmbedding
 from mixer_tf.weights.files import Checkpoint, read_checkpoint
 from mixer_tf.weights.keras_files import KERAS_FILES, read_keras
 from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout
-from mixer_tf.weights.layouts import architecture_of, guess, layout_named, layouts_of
+from mixer_tf.weights.layouts import OWN, architecture_of, guess, layout_named, layouts_of
 from mixer_tf.weights.positions import fit_positions, grid_of
 from mixer_tf.weights.preprocessing import find_preprocessing
 from mixer_tf.weights.report import LoadReport, WeightsMismatch
@@ -74,6 +74,8 @@ def load_weights(
     checkpoint = _read(model, source, skip_head)
     architecture = architecture_of(model)
     arrays, state = _unwrapped(checkpoint.arrays)
+    if layout is None and checkpoint.metadata.get("layout") == OWN.name:
+        layout = OWN.name
     chosen = layout_named(layout, architecture) if layout else _layout_of(arrays, model, architecture)
     arrays = _renamed(chosen.respell, arrays)
 

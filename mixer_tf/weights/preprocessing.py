@@ -35,7 +35,8 @@ def find_preprocessing(
     known = given or _from_metadata(checkpoint) or _from_sidecar(checkpoint.path, image_size)
     if known is None and layout.preprocessing is not None:
         file_name = checkpoint.path.name if checkpoint.path else ""
-        known = Preprocessing(image_size, **layout.preprocessing(file_name, image_size))
+        layer_names = {layer.name for layer in model.layers}
+        known = Preprocessing(image_size, **layout.preprocessing(file_name, image_size, layer_names))
     known = known or getattr(model, "preprocessing", None)
     return dataclasses.replace(known, image_size=image_size) if known else None
 

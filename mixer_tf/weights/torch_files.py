@@ -63,6 +63,19 @@ class _Inert:
         pass
 
 
+class _Callable:
+    """A function that the pickle may call, and nothing else: pickle's BUILD could set attributes of a plain one."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self, *arguments):
+        return self._function(*arguments)
+
+    def __setstate__(self, state):
+        raise _DamagedError("its pickle sets attributes of a function")
+
+
 def _rebuild_tensor(storage, offset, size, stride, *_):
     return _Tensor(storage, offset, size, stride)
 
@@ -78,10 +91,10 @@ def _size(dimensions=()):
 # The only names that a pickle may ask for, by what they become.
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
-    ("torch", "Size"): _size,
+    ("torch._utils", "_rebuild_tensor_v2"): _Callable(_rebuild_tensor),
+    ("torch._utils", "_rebuild_parameter"): _Callable(_rebuild_parameter),
+    ("torch._utils", "_rebuild_parameter_with_state"): _Callable(_rebuild_parameter),
+    ("torch", "Size"): _Callable(_size),
     **{("torch", storage): storage for storage in _DTYPES},  # a tag, not a class
     ("torch", "device"): _Inert,
     ("argparse", "Namespace"): _Inert,
@@ -152,12 +165,20 @@ def _read_archive(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     root = next((name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl")), None)
     if root is None:
         raise _DamagedError("it has no data.pkl")
-    tensors = _unpickled(archive.read(f"{root}data.pkl"))
+    tensors = _unpickled(_stored(archive, f"{root}data.pkl"))
     if not tensors:
         raise _DamagedError("it holds no tensors")
-    byteorder = archive.read(f"{root}byteorder").decode() if f"{root}byteorder" in names else "little"
+    byteorder = _stored(archive, f"{root}byteorder").decode() if f"{root}byteorder" in names else "little"
     storages = _Storages(archive, f"{root}data/", byteorder)
     return {name: _array(name, tensor, storages) for name, tensor in tensors.items()}
+
+
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of a member. PyTorch never compresses any, a ZIP bomb does."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise _DamagedError(f"{name} is compressed")
+    return archive.read(info)
 
 
 def _unpickled(program: bytes) -> dict[str, _Tensor]:
@@ -205,13 +226,11 @@ class _Storages:
 
     def _read_storage(self, tag: str, key: str) -> np.ndarray:
         try:
-            info = self._archive.getinfo(self._root + key)
+            content = _stored(self._archive, self._root + key)
         except KeyError:
             raise _DamagedError(f"storage {key} is missing") from None
-        if info.compress_type != zipfile.ZIP_STORED:  # PyTorch never compresses, a ZIP bomb does
-            raise _DamagedError(f"storage {key} is compressed")
         dtype = np.dtype(_DTYPES[tag])
-        numbers = np.frombuffer(self._archive.read(info), np.uint8)
+        numbers = np.frombuffer(content, np.uint8)
         numbers = numbers[: numbers.size // dtype.itemsize * dtype.itemsize].reshape(-1, dtype.itemsize)
         return np.ascontiguousarray(numbers[:, :: -1 if self._swap else 1]).reshape(-1).view(dtype)
 

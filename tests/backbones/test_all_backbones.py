@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 import mixer_tf as mt
+from mixer_tf.data.preprocess import Preprocessing
+from mixer_tf.training.optimizers import create_optimizer
 from tests.backbones.tiny import IMAGE_SHAPE, TINY, tiny_backbone, tiny_classifier
 
 STRIDES = {"mlp_mixer": 8, "vit": 8, "resnet": 8}
@@ -99,9 +101,6 @@ for path in sys.argv[1:]:
 
 
 def test_keras_file_loads_in_a_new_process_and_goes_on_training(tmp_path):
-    from mixer_tf.data.preprocess import Preprocessing
-    from mixer_tf.training.optimizers import create_optimizer
-
     batch, labels = images(), np.eye(4, dtype="float32")[[0, 2, 3]]
     paths = []
     for architecture in TINY:
@@ -149,3 +148,42 @@ def test_bare_architecture_names_what_is_missing():
 def test_image_that_the_patch_does_not_tile_names_the_nearest_that_it_does(architecture):
     with pytest.raises(ValueError, match=r"\(25, 40, 3\) must be divisible by patch_size 8; nearest: \(24, 40, 3\)"):
         tiny_backbone(architecture, image_shape=(25, 40, 3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"num_blocks": -1}, "num_blocks must be at least 1; given: -1"),
+        ({"num_blocks": "abc"}, "num_blocks must be int; given: 'abc'"),
+        ({"patch_size": 0}, "patch_size must be at least 1; given: 0"),
+        ({"num_heads": 0}, "num_heads must be at least 1; given: 0"),
+        ({"norm_epsilon": "abc"}, "norm_epsilon must be float; given: 'abc'"),
+        ({"dropout": 2}, r"dropout must be in \[0, 1\); given: 2"),
+        (
+            {"image_shape": (24, 40)},
+            r"image_shape must be \(height, width, channels\), .*; given: \(24, 40\)",
+        ),
+        ({"image_shape": (0, 40, 3)}, "image_shape must be"),
+        ({"image_shape": 224}, "image_shape must be .*; given: 224"),
+    ],
+)
+def test_wrong_value_of_an_argument_is_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        tiny_backbone("vit", **arguments)
+
+
+@pytest.mark.parametrize("depths", [3, (0, 0), ("a", "b")])
+def test_wrong_stage_depths_are_refused(depths):
+    with pytest.raises(ValueError, match="stage_depths must be"):
+        tiny_backbone("resnet", stage_depths=depths)
+
+
+@every_architecture
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lamb"])
+def test_every_optimizer_trains_every_backbone(architecture, optimizer):
+    model, batch, labels = tiny_classifier(architecture), images(), np.eye(4)[[0, 2, 3]]
+    rules = {"weight_decay": 0.01, "layer_decay": 0.9, "clip_norm": 1.0, "ema": 0.9}
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(create_optimizer(optimizer, learning_rate=0.01, **rules), loss)
+    losses = model.fit(batch, labels, epochs=4, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

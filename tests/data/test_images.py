@@ -178,6 +178,8 @@ def test_find_broken_names_every_broken_file_in_order(tmp_path):
         assert "{{" not in reason
         assert "\n" not in reason
         assert "[Op:" not in reason
+        assert "user-defined function" not in reason
+        assert "assertion failed" not in reason
 
 
 def test_find_broken_of_nothing():

@@ -155,7 +155,7 @@ def test_other_files_are_left_out_with_a_warning(tmp_path, caplog):
     (tmp_path / "train" / "cat" / "notes.txt").write_text("hello")
     (tmp_path / "train" / "cat" / ".hidden").write_text("hello")
     assert open_images(data).train.size == 6
-    assert "left out 1 files" in caplog.text
+    assert "left out 1 files or folders" in caplog.text
 
 
 # tfds
@@ -317,3 +317,21 @@ def test_missing_package_names_the_extra(data, package, monkeypatch):
     with pytest.raises(ValueError, match=package) as caught:
         open_images(data)
     assert 'pip install "mixer-tf[data]"' in str(caught.value)
+
+
+def test_the_same_split_for_training_and_evaluation_is_refused():
+    with pytest.raises(ValueError, match="eval_split must be another split than train_split; given: train for both"):
+        open_images("tfds:mnist", train_split="train", eval_split="train")
+
+
+def test_file_names_need_not_be_utf8(tmp_path):
+    import os
+
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (3, 5)).save(folder / "a.png")
+            os.rename(folder / "a.png", os.fsencode(folder) + b"/\xff\xe9.png")
+    source = open_images(f"folder:{tmp_path}")
+    assert [record["image"].shape for record in read(source.train)] == [(5, 3, 3), (5, 3, 3)]

@@ -83,6 +83,11 @@ def test_export_refuses_what_it_cannot_serve(tmp_path):
     model = tiny_classifier("mlp_mixer")
     with pytest.raises(ValueError, match="given: no preprocessing"):
         mt.export(model, tmp_path / "model", class_names=NAMES)
+    for wrong in ("0123", [0, 1, 2, 3]):
+        with pytest.raises(ValueError, match="class_names must be a list of strings"):
+            mt.export(model, tmp_path / "model", class_names=wrong, preprocessing=PREPROCESSING)
+    with pytest.raises(ValueError, match="class_names must differ"):
+        mt.export(model, tmp_path / "model", class_names=["a", "b", "a", "c"], preprocessing=PREPROCESSING)
     with pytest.raises(ValueError, match="must name the model's 4 classes; given: 3 names"):
         mt.export(model, tmp_path / "model", class_names=NAMES[:3], preprocessing=PREPROCESSING)
     with pytest.raises(ValueError, match=r"must give pictures of \(24, 40\); given: \(16, 24\)"):

@@ -126,12 +126,22 @@ def test_mixed_bfloat16_trains_and_exports(tmp_path, monkeypatch):
     assert model.input.shape == (None, 12, 20, 3)
 
 
+def test_unwritable_export_folder_shows_before_the_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    (tmp_path / "saved_models").write_text("a file where the folder should be")
+    assert run(*SMALL, "steps=1") == 2
+    assert "saved_models" in capsys.readouterr().err
+
+
 def test_help_lists_the_keys_with_their_values(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", sys.argv)
     assert run("epochs=7", "--help") == 0
     output = capsys.readouterr().out
     assert "epochs=7" in output
     assert "label_smoothing=0.1" in output
+    assert "share of the label spread over all classes" in output  # a key's meaning
+    assert "passes over the training split" in output  # also of a key that every task has
 
 
 def picture(path, pixels=None):
@@ -161,6 +171,12 @@ def malicious_pth(path):
 
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"model": Command()}))
+    return path
+
+
+def keras_file(path):
+    """A file of ours, but of another architecture."""
+    mt.create_backbone("resnet", (32, 32, 3), stage_depths=(1,), stage_widths=(4,)).save(path)
     return path
 
 
@@ -196,6 +212,10 @@ def bad_inputs(folder):
         "optimizer": (["optimizer=adamx"], "adamw"),
         "augmentation": (["random_erasing=3"], "random_erasing"),
         "unfrozen": (["freeze_up_to=block9"], "block3"),
+        "crop of nothing": (["crop=0"], "crop must be greater than 0"),
+        "no interpolation": (["interpolation=cubic"], "interpolation must be one of"),
+        "no blocks": (["backbone_arguments.num_blocks=0"], "num_blocks must be at least 1; given: 0"),
+        "keras file of another": ([f"initial_weights={keras_file(folder / 'resnet.keras')}"], "looks like resnet"),
     }
 
 
@@ -224,6 +244,10 @@ def inputs(tmp_path_factory):
         "optimizer",
         "augmentation",
         "unfrozen",
+        "crop of nothing",
+        "no interpolation",
+        "no blocks",
+        "keras file of another",
     ],
 )
 def test_bad_input_ends_with_exit_code_2_and_one_line(name, inputs, tmp_path, monkeypatch, capsys):

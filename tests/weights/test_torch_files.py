@@ -161,6 +161,7 @@ def test_the_evil_pickles_would_run(tmp_path):
     "crafted",
     [
         b"ctorch._utils\n_rebuild_tensor_v2\n(NN}V__code__\nNstb.",  # set an attribute of the function
+        b"\x80\x02ctorch\nSize\nN}X\x0c\x00\x00\x00__defaults__K\x07\x85s\x86b.",  # its default arguments
         b"cargparse\nNamespace\n(N}V__init__\nccollections\nOrderedDict\nstb.",
         b"ccollections\nOrderedDict\n)R}Vitems\nctorch\nSize\nsb.",  # an instance that hides its own method
         b"I1\n.",

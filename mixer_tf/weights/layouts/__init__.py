@@ -58,5 +58,9 @@ def guess(arrays: Iterable[str]) -> tuple[str, str] | None:
         for architecture, layouts in LAYOUTS.items()
         for layout in layouts
     }
+    shares |= {
+        (architecture, OWN.name): max(sum(map(layout.knows_own, names)) for layout in layouts) / max(len(names), 1)
+        for architecture, layouts in LAYOUTS.items()
+    }
     best = max(shares, key=lambda key: shares[key])
     return best if shares[best] > 0.5 else None

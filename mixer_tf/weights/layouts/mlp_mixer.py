@@ -3,7 +3,7 @@
 from mixer_tf.weights.layout import FLAX, TORCH, Layout
 
 
-def _preprocessing(file_name: str, image_size: tuple[int, int]) -> dict:
+def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
     if "miil" in file_name:  # trained by Alibaba's MIIL on pictures in [0, 1]
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "crop": 0.875, "interpolation": "bilinear"}
     return {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop": 0.875, "interpolation": "bicubic"}

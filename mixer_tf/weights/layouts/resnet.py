@@ -7,7 +7,7 @@ import re
 from mixer_tf.weights.layout import TORCH, Layout
 
 
-def _preprocessing(file_name: str, image_size: tuple[int, int]) -> dict:
+def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
     imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     if re.search(r"[._]a[123]_", file_name):  # timm's "ResNet strikes back" recipes
         return {**imagenet, "crop": 0.95, "interpolation": "bicubic"}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from mixer_tf.weights.layout import FLAX, TORCH, Layout, Parts
 
 
-def _preprocessing(file_name: str, image_size: tuple[int, int]) -> dict:
-    if "dino" in file_name:
-        return _dinov2_preprocessing(file_name, image_size)
+def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
+    if {"mask_token", "block0_attention_scale"} & layer_names:
+        return _dinov2_preprocessing(file_name, image_size, layer_names)
     crop = 0.9 if min(image_size) < 384 else 1.0
     return {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop": crop, "interpolation": "bicubic"}
 
 
-def _dinov2_preprocessing(file_name: str, image_size: tuple[int, int]) -> dict:
+def _dinov2_preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
     imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     return {**imagenet, "crop": 0.875, "interpolation": "bicubic"}
 

@@ -1,0 +1,59 @@
+"""Checks of what users give, that end in one sentence: what must hold; what was given."""
+
+import math
+import types
+import typing
+
+
+def require(condition: object, message: str) -> None:
+    """Raise `ValueError(message)` unless the condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def require_type(name: str, value: object, annotation) -> None:
+    """Refuse a value that does not have the annotated type.
+
+    A float may be given as an int, but must be finite; a string must not be empty; True is no number.
+
+    Args:
+        name: what the value is called, for the message.
+        value: the value.
+        annotation: `int`, `float`, `bool`, `str`, `None`, a dict, a tuple of these, or a union of them.
+
+    Raises:
+        ValueError: when the value is of another type.
+
+    Example:
+        >>> require_type("area", (0.1, 1), tuple[float, float] | None)
+        >>> require_type("area", (0.1,), tuple[float, float] | None)
+        Traceback (most recent call last):
+        ValueError: area must be (float, float) or None; given: (0.1,)
+    """
+    alternatives = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    if not any(_is(value, kind) for kind in alternatives):
+        wanted = " or ".join(map(_name, alternatives))
+        raise ValueError(f"{name} must be {wanted}; given: {value!r}")
+
+
+def _is(value, kind) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, str) and value != ""
+    if typing.get_origin(kind) is tuple:
+        members = typing.get_args(kind)
+        if members[-1] is Ellipsis and isinstance(value, tuple):
+            return bool(value) and all(_is(member, members[0]) for member in value)
+        return isinstance(value, tuple) and len(value) == len(members) and all(map(_is, value, members))
+    return isinstance(value, typing.get_origin(kind) or kind)
+
+
+def _name(kind) -> str:
+    if kind is types.NoneType:
+        return "None"
+    if typing.get_origin(kind) is tuple:
+        return "(" + ", ".join("..." if member is Ellipsis else _name(member) for member in typing.get_args(kind)) + ")"
+    return (typing.get_origin(kind) or kind).__name__
