@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mixer_tf.checks import require, require_type
+from mixer_tf.data.preprocess import Preprocessing
 
 SomeRecipe = TypeVar("SomeRecipe", bound="Recipe")
 
@@ -185,6 +186,12 @@ class ImageClassification(Recipe):
         require(0 <= self.head_dropout < 1, f"head_dropout must be in [0, 1); given: {self.head_dropout}")
         require(self.warmup_epochs >= 0, f"warmup_epochs must be at least 0; given: {self.warmup_epochs}")
         require(self.initial_weights or not self.skip_head, "skip_head needs initial_weights; given: none")
+
+    def preprocessing(self, expected: Preprocessing | None) -> Preprocessing:
+        """What the recipe states about it, else what the loaded weights expect, else the defaults."""
+        expected = expected or Preprocessing(self.image_shape[:2], interpolation="bicubic")
+        stated = self.select(["mean", "std", "crop", "interpolation"])
+        return dataclasses.replace(expected, **{key: value for key, value in stated.items() if value is not None})
 
 
 def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None = None) -> SomeRecipe:

@@ -23,7 +23,6 @@ from mixer_tf.analysis.report import require_matplotlib, write_report
 from mixer_tf.analysis.size import count_parameters
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
-from mixer_tf.data.preprocess import Preprocessing
 from mixer_tf.data.sources import open_images
 from mixer_tf.recipe import ImageClassification
 from mixer_tf.training.callbacks import EvaluateAverage, StopAfterStep, StopWhenDiverged, TrainingSpeed
@@ -62,13 +61,7 @@ def main(recipe: ImageClassification) -> None:
         mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head)
     if recipe.freeze_up_to is not None:
         print(f"{freeze(model, recipe.freeze_up_to):,} weights are frozen up to {recipe.freeze_up_to}")
-    stated = {
-        key: value
-        for key, value in recipe.select(["mean", "std", "crop", "interpolation"]).items()
-        if value is not None
-    }
-    expected = model.preprocessing or Preprocessing(recipe.image_shape[:2], interpolation="bicubic")
-    model.preprocessing = dataclasses.replace(expected, **stated)
+    model.preprocessing = recipe.preprocessing(model.preprocessing)
 
     # Examples to batches
     reading = {"preprocessing": model.preprocessing, "num_classes": num_classes, "batch_size": recipe.batch_size}

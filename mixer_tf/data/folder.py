@@ -41,12 +41,8 @@ def open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_spl
         for class_name, paths in zip(class_names, usable, strict=True):
             _require_pictures(root / name / class_name, paths)
         labels = np.repeat(np.arange(len(usable), dtype=np.int32), [len(paths) for paths in usable])
-        return in_memory(
-            name,
-            np.array([os.fsencode(path) for paths in usable for path in paths], object),
-            labels,
-            decode=_read_picture,
-        )
+        encoded_paths = np.array([os.fsencode(path) for paths in usable for path in paths], object)
+        return in_memory(name, encoded_paths, labels, decode=_read_picture)
 
     return ImageSource(f"folder:{root}", class_names, split(names[0]), split(names[1]), skipped=len(broken))
 

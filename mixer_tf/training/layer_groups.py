@@ -96,7 +96,7 @@ def freeze(model: keras.Model, up_to: str) -> int:
         if stage:
             last_group[stage] = number
     if up_to not in last_group:
-        raise ValueError(f"freeze_up_to must be one of {', '.join(last_group)}; given: {up_to!r}")
+        raise ValueError(f"up_to, a recipe's freeze_up_to, must be one of {', '.join(last_group)}; given: {up_to!r}")
     frozen = [layer for group in groups[: last_group[up_to] + 1] for layer in group]
     if up_to == "backbone":  # what follows the blocks is the head, except for the backbone's own last norm
         frozen += [layer for layer in groups[-1] if layer.name == "norm"]

@@ -334,4 +334,4 @@ def test_file_names_need_not_be_utf8(tmp_path):
             Image.new("RGB", (3, 5)).save(folder / "a.png")
             os.rename(folder / "a.png", os.fsencode(folder) + b"/\xff\xe9.png")
     source = open_images(f"folder:{tmp_path}")
-    assert [record["image"].shape for record in read(source.train)] == [(5, 3, 3), (5, 3, 3)]
+    assert [image.shape for image in read(source.train)[0]] == [(5, 3, 3), (5, 3, 3)]
