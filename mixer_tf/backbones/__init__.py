@@ -76,10 +76,10 @@ def _check_values(build: Callable, image_shape, arguments: dict) -> None:
     require(sound, f"image_shape must be (height, width, channels), each above 0; given: {image_shape}")
     hints = typing.get_type_hints(build)
     for name, value in arguments.items():
-        require_type(name, tuple(value) if isinstance(value, list) else value, hints[name])
+        values = tuple(value) if isinstance(value, list | tuple) else (value,)
+        require_type(name, values if isinstance(value, list) else value, hints[name])
         if name in ("dropout", "drop_path_rate"):
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
-        else:
-            numbers = value if isinstance(value, tuple | list) else (value,)
-            sound = all(number >= 1 for number in numbers if type(number) is int)
+        elif float not in (hints[name], *typing.get_args(hints[name])):  # what is counted
+            sound = all(count >= 1 for count in values if type(count) is int)
             require(sound, f"{name} must be at least 1; given: {value}")

@@ -1,5 +1,6 @@
 """One test of each paper's own idea."""
 
+import keras
 import numpy as np
 
 from tests.backbones.tiny import tiny_backbone
@@ -48,19 +49,15 @@ def test_vit_without_positions_does_not_see_the_order_of_its_patches():
 
 def test_dinov2_block_with_zero_layer_scale_is_the_identity():
     """The scale stands on the branch, not on the trunk."""
-    backbone = tiny_backbone("vit", layer_scale=0.0)
+    backbone = tiny_backbone("vit", layer_scale=0)
     tokens = backbone.get_layer("position_embedding").output
     after_blocks = backbone.get_layer("block1_mlp_add").output
-    import keras
-
     first, last = keras.Model(backbone.input, [tokens, after_blocks])(images())
     np.testing.assert_array_equal(first, last)
 
 
 def test_resnet_starts_with_branches_that_add_nothing():
     """With the last scale at zero, a block without a shortcut convolution passes on what it gets."""
-    import keras
-
     backbone = tiny_backbone("resnet", stage_depths=(2,), stage_widths=(5,))
     x, y = (backbone.get_layer(name).output for name in ("stage1_block1_activation", "P2"))
     first, last = keras.Model(backbone.input, [x, y])(images())
