@@ -30,7 +30,8 @@ def require_type(name: str, value: object, annotation) -> None:
         Traceback (most recent call last):
         ValueError: area must be (float, float) or None; given: (0.1,)
     """
-    alternatives = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)  # Python 3.10 gives either
+    alternatives = typing.get_args(annotation) if is_union else (annotation,)
     if not any(_is(value, kind) for kind in alternatives):
         wanted = " or ".join(map(_name, alternatives))
         raise ValueError(f"{name} must be {wanted}; given: {value!r}")

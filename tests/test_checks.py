@@ -1,5 +1,7 @@
 """Type checks of what users give."""
 
+import typing
+
 import pytest
 
 from mixer_tf.checks import require_type
@@ -12,6 +14,7 @@ from mixer_tf.checks import require_type
         (3, float),
         (0.5, float | None),
         (None, float | None),
+        (None, typing.Optional[float]),  # noqa: UP045  what Python 3.10 makes of the above where the default is None
         (True, bool),
         ("a", str),
         ((1, 2), int | tuple[int, int]),
