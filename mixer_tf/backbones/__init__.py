@@ -26,22 +26,31 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
 _VARIANTS = {name: (build, arguments) for build, table in ARCHITECTURES.values() for name, arguments in table.items()}
 
 
-def list_backbones(pattern: str = "*") -> list[str]:
+def list_backbones(pattern: str = "*", *, reads: str | None = None) -> list[str]:
     """Names of the backbones that match a shell pattern, in the order of the story.
+
+    Args:
+        pattern: as in file names: `"vit_*"`, `"*_s16"`.
+        reads: `"image"` or `"text"` for backbones that read pictures or token ids alone; None for both.
 
     Example:
         >>> list_backbones("resnet1*")
         ['resnet18', 'resnet101', 'resnet152']
     """
-    return [name for name in _VARIANTS if fnmatch.fnmatchcase(name, pattern)]
+    require(reads in (None, "image", "text"), f"reads must be 'image', 'text' or None; given: {reads!r}")
+    names = [name for name in _VARIANTS if fnmatch.fnmatchcase(name, pattern)]
+    return [name for name in names if reads in (None, "image" if _reads_images(_VARIANTS[name][0]) else "text")]
 
 
-def create_backbone(name: str, image_shape: tuple[int, int, int] = (224, 224, 3), **arguments) -> keras.Model:
-    """Build a backbone by name: a functional model from pictures `[b, H, W, 3]` to features `[b, h, w, c]`.
+def create_backbone(name: str, image_shape: tuple[int, int, int] | None = None, **arguments) -> keras.Model:
+    """Build a backbone by name, as a functional model.
+
+    From pictures `[b, H, W, 3]` to features `[b, h, w, c]`, or from `token_ids` and `padding_mask` (and what else the
+    encoder reads) `[b, t]` to `[b, t, c]`.
 
     Args:
         name: one of `list_backbones()`, or an architecture (`"vit"`) whose sizes you then all give yourself.
-        image_shape: (height, width, channels) in pixels.
+        image_shape: (height, width, channels) in pixels, for backbones that read pictures; None for (224, 224, 3).
         **arguments: any argument of the architecture's builder, in place of the variant's own value.
 
     Raises:
@@ -59,21 +68,33 @@ def create_backbone(name: str, image_shape: tuple[int, int, int] = (224, 224, 3)
         raise ValueError(f"backbone must be one of mixer_tf.list_backbones(); given: {name!r}; nearest: {nearest}")
     build, variant = builders[name]
     arguments = {"name": name, **variant, **arguments}
+    if _reads_images(build):
+        arguments["image_shape"] = _checked_image_shape((224, 224, 3) if image_shape is None else image_shape)
+    elif image_shape is not None:
+        raise ValueError(f"{name} reads text and takes no image_shape; given: {image_shape}; give sequence_length")
     known = {key: parameter.default for key, parameter in inspect.signature(build).parameters.items()}
     if unknown := [argument for argument in arguments if argument not in known]:
         raise ValueError(f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join(known)}")
-    required = [key for key, default in known.items() if default is inspect.Parameter.empty and key != "image_shape"]
+    required = [key for key, default in known.items() if default is inspect.Parameter.empty]
     if missing := [key for key in required if key not in arguments]:
         raise ValueError(f"{name} needs the arguments {', '.join(required)}; missing: {', '.join(missing)}")
-    _check_values(build, image_shape, arguments)
-    return build(tuple(image_shape), **arguments)
+    _check_values(build, arguments)
+    return build(**arguments)
 
 
-def _check_values(build: Callable, image_shape, arguments: dict) -> None:
-    """Refuse arguments of a wrong type, sizes and counts below 1, and rates outside [0, 1)."""
+def _reads_images(build: Callable) -> bool:
+    return "image_shape" in inspect.signature(build).parameters
+
+
+def _checked_image_shape(image_shape) -> tuple[int, int, int]:
     is_shape = isinstance(image_shape, tuple | list) and len(image_shape) == 3
     sound = is_shape and all(isinstance(side, int) and side > 0 for side in image_shape)
     require(sound, f"image_shape must be (height, width, channels), each above 0; given: {image_shape}")
+    return tuple(image_shape)
+
+
+def _check_values(build: Callable, arguments: dict) -> None:
+    """Refuse arguments of a wrong type, sizes and counts below 1, and rates outside [0, 1)."""
     hints = typing.get_type_hints(build)
     for name, value in arguments.items():
         values = tuple(value) if isinstance(value, list | tuple) else (value,)

@@ -30,20 +30,25 @@ def mlp(
     *,
     name: str,
     activation: str = "gelu",
+    output_dim: int | None = None,
+    use_bias: bool = True,
     dropout: float = 0.0,
     kernel_initializer="lecun_normal",
     bias_initializer="zeros",
 ):
-    """Dense, activation, Dense on the last axis: `[b, ..., c] -> [b, ..., c]`; layers `<name>_fc1` and `<name>_fc2`.
+    """Dense, activation, Dense on the last axis; layers `<name>_fc1` and `<name>_fc2`.
 
-    Every MLP of the package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and
-    exact GELU into one CPU kernel, which it does not do for a Dense on three or four axes.
+    `[b, ..., c] -> [b, ..., output_dim]`, or `c` channels again where no `output_dim` is given. Every MLP of the
+    package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and exact GELU into
+    one CPU kernel, which it does not do for a Dense on three or four axes.
     """
     channels, inner_shape = x.shape[-1], x.shape[1:-1]
+    output_dim = output_dim or channels
 
     def dense(units, suffix, **arguments):
         return layers.Dense(
             units,
+            use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
             name=f"{name}_{suffix}",
@@ -53,6 +58,13 @@ def mlp(
     y = ops.reshape(x, (-1, channels))  # [b * s, c]
     y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
-    y = dense(channels, "fc2")(y)
+    y = dense(output_dim, "fc2")(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout2")(y) if dropout else y
-    return ops.reshape(y, (-1, *inner_shape, channels))
+    return ops.reshape(y, (-1, *inner_shape, output_dim))
+
+
+def dense(x, units: int, *, name: str, **arguments):
+    """One Dense on the last axis, flattened as in `mlp`: `[b, ..., c] -> [b, ..., units]`; also a 1x1 convolution."""
+    inner_shape = x.shape[1:-1]
+    y = layers.Dense(units, name=name, **arguments)(ops.reshape(x, (-1, x.shape[-1])))
+    return ops.reshape(y, (-1, *inner_shape, units))

@@ -42,8 +42,11 @@ TORCH = Convention(
     separator=".",
     arrays={
         layers.Dense: {"kernel": ("weight", (1, 0)), "bias": ("bias", None)},
+        layers.DepthwiseConv2D: {"kernel": ("weight", (2, 3, 0, 1)), "bias": ("bias", None)},
         layers.Conv2D: {"kernel": ("weight", (3, 2, 0, 1)), "bias": ("bias", None)},
+        layers.Embedding: {"embeddings": ("weight", None)},
         layers.LayerNormalization: {"gamma": ("weight", None), "beta": ("bias", None)},
+        layers.GroupNormalization: {"gamma": ("weight", None), "beta": ("bias", None)},
         layers.BatchNormalization: {
             "gamma": ("weight", None),
             "beta": ("bias", None),
@@ -71,10 +74,20 @@ class Parts:
     Attributes:
         modules: the reference's modules; each variable is cut along its last axis into one equal part for each.
         shape: (shape of a part, number of attention heads) -> the shape in which the reference stores it.
+        axes: transposes a part, for a key `"layer/variable"`; a key that names a layer has its convention's axes.
+        rows: (layer, variable) -> for every row (first axis) of the reference, which row of ours it is; None for the
+            same order.
     """
 
     modules: tuple[str, ...]
     shape: Callable[[tuple[int, ...], int], tuple[int, ...]] = lambda shape, heads: shape
+    axes: tuple[int, ...] | None = None
+    rows: Callable[[layers.Layer, keras.Variable], np.ndarray | None] = lambda layer, variable: None
+
+
+def conv1x1(module: str) -> Parts:
+    """A Dense layer of ours that the reference has as a 1x1 convolution."""
+    return Parts((module,), shape=lambda shape, heads: (*shape, 1, 1) if len(shape) == 2 else shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +100,7 @@ class Binding:
         names: names of the arrays; more than one share the variable's last axis.
         axes: transposes a part of the variable for the reference; None leaves it as it is.
         shape: shape of each array in the reference.
+        rows: the reference's rows (first axis of the variable) by their place in ours; None for the same order.
     """
 
     layer: layers.Layer
@@ -94,17 +108,20 @@ class Binding:
     names: tuple[str, ...]
     axes: tuple[int, ...] | None
     shape: tuple[int, ...]
+    rows: np.ndarray | None = None
 
     def to_variable(self, arrays: list[np.ndarray]) -> np.ndarray:
         """The variable's value, from the reference's arrays."""
         part_shape = _transposed(_part_shape(self.variable, len(self.names)), self.axes)
         parts = [array.reshape(part_shape) for array in arrays]
         parts = [part.transpose(np.argsort(self.axes)) for part in parts] if self.axes else parts
-        return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        value = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        return value if self.rows is None else value[np.argsort(self.rows)]
 
-    def to_arrays(self) -> list[np.ndarray]:
-        """The reference's arrays, from the variable's value."""
-        value = keras.ops.convert_to_numpy(self.variable)
+    def to_arrays(self, value: np.ndarray | None = None) -> list[np.ndarray]:
+        """The reference's arrays, from a value of the variable; None takes the one that it has."""
+        value = keras.ops.convert_to_numpy(self.variable) if value is None else value
+        value = value if self.rows is None else value[self.rows]
         parts = np.split(value, len(self.names), axis=-1) if len(self.names) > 1 else [value]
         return [(part.transpose(self.axes) if self.axes else part).reshape(self.shape) for part in parts]
 
@@ -117,11 +134,16 @@ class Layout:
         name: who publishes in this form: `"timm"`, `"google"`, ...
         convention: `TORCH` or `FLAX`.
         modules: our names -> the reference's. A key names a layer and its value a module; or a key `"layer/variable"`
-            names one variable and its value one array. `{i}` stands for a number, `{i-1}` for that number less one.
+            names one variable and its value one array. `{i}` stands for a number; in a value, `{i-1}` is that number
+            less one and `{2i-2}` twice it less two.
         preprocessing: (file name, image size, names of the model's layers) -> arguments of `Preprocessing`, for files
             that bring none.
         respelled: pattern -> replacement (as in `re.sub`), for files that spell some names in another way.
         optional: layers that a file may lack, because they take no part in the output.
+        ignored: patterns of arrays that hold nothing learned, such as masks: left out on load, not written.
+        aliases: names of arrays -> the array whose numbers they repeat: a file may have either or both.
+        derived: arrays that follow from the rest of the model -> (our layer that they stand beside, (model, layer) ->
+            value): left out on load, written on save.
     """
 
     name: str
@@ -130,6 +152,11 @@ class Layout:
     preprocessing: Callable[[str, tuple[int, int], set[str]], dict] | None = None
     respelled: Mapping[str, str] = dataclasses.field(default_factory=dict)
     optional: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    derived: Mapping[str, tuple[str, Callable[[keras.Model, layers.Layer], np.ndarray]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def respell(self, name: str) -> str:
         """The layout's own spelling of an array's name."""
@@ -145,6 +172,8 @@ class Layout:
         """Whether an array of that name belongs to this layout, or to the given layers in it."""
         if array.rpartition("/")[0] in only_layers:  # one that goes by our own name
             return True
+        if not only_layers and any(pattern.fullmatch(array) for pattern in self._needless_patterns):
+            return True
         return any(
             pattern.fullmatch(array) for ours, pattern in self._array_patterns if not only_layers or ours in only_layers
         )
@@ -159,15 +188,43 @@ class Layout:
         heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
         return [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
 
-    def counters(self, model: keras.Model) -> list[str]:
-        """Names of the arrays that have no Keras counterpart."""
-        return [
-            self.convention.separator.join([module, counter])
+    def without_aliases(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The arrays without those that repeat another one.
+
+        Raises:
+            ValueError: when the two hold different numbers.
+        """
+        kept = {name: array for name, array in arrays.items() if name not in self.aliases}
+        for name in arrays.keys() & self.aliases.keys():
+            original = self.aliases[name]
+            if not np.array_equal(kept.setdefault(original, arrays[name]), arrays[name]):
+                raise ValueError(f"{name} must repeat {original}, which this model shares; given: other numbers")
+        return kept
+
+    def is_ignored(self, array: str) -> bool:
+        """Whether an array of that name holds nothing learned."""
+        return any(re.fullmatch(pattern, array) for pattern in self.ignored)
+
+    def derived_arrays(self, model: keras.Model) -> dict[str, np.ndarray]:
+        """The arrays that the reference stores and that no variable of ours holds."""
+        counters = {
+            self.convention.separator.join([module, counter]): np.zeros((), np.int64)
             for layer_class, counter in self.convention.counters.items()
             for layer in owners(model)
             if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules))
             for module in parts.modules
-        ]
+        }
+        return counters | {
+            parts.modules[0]: value(model, layer)
+            for template, (beside, value) in self.derived.items()
+            for layer in owners(model)
+            if (parts := _translated(layer.name, {beside: template}))
+        }
+
+    @functools.cached_property
+    def _needless_patterns(self) -> list[re.Pattern]:
+        derived = (_pattern(template, field="[0-9]+") for template in self.derived)
+        return [re.compile(pattern) for pattern in (*self.ignored, *map(re.escape, self.aliases), *derived)]
 
     @functools.cached_property
     def _array_patterns(self) -> list[tuple[str, re.Pattern]]:
@@ -184,7 +241,7 @@ class Layout:
     def _find(self, layer, variable) -> tuple[Parts, tuple[int, ...] | None] | None:
         """The arrays of a variable and the order of their axes; None if this layout has no name for it."""
         if parts := _translated(f"{layer.name}/{variable.name}", self.modules):
-            return parts, None
+            return parts, parts.axes
         array, axes = self.convention.of(layer).get(variable.name, (None, None))
         parts = _translated(layer.name, self.modules)
         if array is None or parts is None:
@@ -197,7 +254,7 @@ class Layout:
         parts, axes = self._find(layer, variable) or own_name
         num_heads = heads.get(f"{layer.name.rpartition('_')[0]}_heads", 1)
         shape = parts.shape(_transposed(_part_shape(variable, len(parts.modules)), axes), num_heads)
-        return Binding(layer, variable, parts.modules, axes, shape)
+        return Binding(layer, variable, parts.modules, axes, shape, parts.rows(layer, variable))
 
 
 def all_layers(model: keras.Model) -> Iterator[layers.Layer]:
@@ -214,13 +271,13 @@ def owners(model: keras.Model) -> list[layers.Layer]:
     return [layer for layer in all_layers(model) if layer.weights]
 
 
-_FIELD = re.compile(r"\{(\w)([+-]\d+)?\}")  # {i} or {i-1}
+_FIELD = re.compile(r"\{(\d*)([a-z])([+-]\d+)?\}")  # {i}, {i-1} or {2i-2}
 
 
 @functools.cache
 def _pattern(template: str, field: str = r"(?P<\1>[0-9]+)") -> str:
     """`"block{i}_norm{n}"` as a regular expression with the groups i and n."""
-    return re.sub(r"\\\{(\w)(?:\\?[+-]\d+)?\\\}", field, re.escape(template))
+    return re.sub(r"\\\{\d*([a-z])(?:\\?[+-]\d+)?\\\}", field, re.escape(template))
 
 
 def _parts(theirs: str | Parts) -> Parts:
@@ -239,7 +296,7 @@ def _translated(name: str, modules: Mapping[str, str | Parts]) -> Parts | None:
 
 def _filled(template: str, numbers: Mapping[str, int]) -> str:
     """`"layer{i}.{j-1}"` with its numbers put in."""
-    return _FIELD.sub(lambda field: str(numbers[field[1]] + int(field[2] or 0)), template)
+    return _FIELD.sub(lambda field: str(int(field[1] or 1) * numbers[field[2]] + int(field[3] or 0)), template)
 
 
 def _part_shape(variable: keras.Variable, num_parts: int) -> tuple[int, ...]:

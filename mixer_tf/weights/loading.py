@@ -77,7 +77,7 @@ def load_weights(
     if layout is None and checkpoint.metadata.get("layout") == OWN.name:
         layout = OWN.name
     chosen = layout_named(layout, architecture) if layout else _layout_of(arrays, model, architecture)
-    arrays = _renamed(chosen.respell, arrays)
+    arrays = chosen.without_aliases(_renamed(chosen.respell, arrays))
 
     bindings, kept, needless = _correspondence(model, chosen, arrays, skip_head)
     arrays = {name: array for name, array in arrays.items() if name not in needless}
@@ -162,8 +162,8 @@ def _correspondence(
             bindings.append(binding)
     wanted = {name for binding in bindings for name in binding.names}
     needless = {
-        *layout.counters(model),
-        *(name for name in arrays if skip_head and layout.knows(name, HEAD_LAYERS)),
+        *layout.derived_arrays(model),
+        *(name for name in arrays if layout.is_ignored(name) or (skip_head and layout.knows(name, HEAD_LAYERS))),
     }
     return bindings, tuple(kept), tuple(name for name in arrays if name in needless - wanted)
 

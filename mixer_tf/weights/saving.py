@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from mixer_tf.weights.files import write_arrays
 from mixer_tf.weights.layout import TORCH, owners
@@ -52,7 +51,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
         _check_square(grid_of(metadata))
     if chosen.convention is TORCH:
         metadata["format"] = "pt"  # transformers refuses files without it
-    arrays = dict.fromkeys(chosen.counters(model), np.zeros((), np.int64))
+    arrays = chosen.derived_arrays(model)
     for binding in chosen.bind(model):
         arrays.update(zip(binding.names, binding.to_arrays(), strict=True))
     write_arrays(path, arrays, metadata)

@@ -1,0 +1,13 @@
+"""What the configs of golden files say, as models: one file for each architecture."""
+
+from tests.golden_configs.mlp_mixer import mlp_mixer
+from tests.golden_configs.resnet import resnet
+from tests.golden_configs.vit import dinov2, vit
+
+BUILDERS = {
+    "resnet": resnet,
+    "vit": vit,
+    "dinov2": dinov2,
+    "mlp_mixer": mlp_mixer,
+}
+"""`architecture` of a config -> a function that builds its model."""
