@@ -10,7 +10,6 @@ from the docstrings of `tasks/recipes/`. Models are built without values, so eve
 
 import argparse
 import csv
-import inspect
 import re
 import sys
 from pathlib import Path
@@ -78,8 +77,10 @@ def model_table() -> str:
 
 def model_row(name: str, builder, published: dict[str, str]) -> tuple[str, ...]:
     """The cells of one backbone."""
-    docstring = " ".join(inspect.getmodule(builder).__doc__.split())
+    docstring = " ".join((sys.modules[builder.__module__].__doc__ or "").split())
     paper = PAPER.search(published.get("paper") or docstring.partition(". ")[2])
+    if paper is None:
+        raise ValueError(f"{builder.__module__} must name authors, year and arXiv number in its docstring; given: none")
     link = f"[{paper['authors']} {paper['year']}](https://arxiv.org/abs/{paper['arxiv']})"
     top1 = f"{published['top1']} ({published['source']})" if published.get("top1") else "-"
     cells = (link, *measured(name, int(published.get("image_size") or 224)), top1)
@@ -115,7 +116,7 @@ def with_head(backbone: keras.Model) -> keras.Model:
 
 def run_table() -> str:
     """One row for every recipe whose docstring says what was measured."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for path in sorted(RECIPES.glob("*.py")):
         docstring = path.read_text(encoding="utf-8").split('"""')[1]
         if run := MEASURED.search(docstring):

@@ -1,4 +1,7 @@
-"""The README tells the truth: its Python runs, its commands and files exist. Its tables: tests/tasks/test_model_table.py."""
+"""The README tells the truth: its Python runs, its commands and files exist.
+
+Its tables are compared with the code in `tests/tasks/test_model_table.py`.
+"""
 
 import re
 from pathlib import Path
