@@ -8,8 +8,12 @@ from collections.abc import Callable
 
 import keras
 
+from mixer_tf.backbones.gmlp import VARIANTS as GMLP
+from mixer_tf.backbones.gmlp import gmlp
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.resmlp import VARIANTS as RESMLP
+from mixer_tf.backbones.resmlp import resmlp
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
@@ -20,6 +24,8 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
+    "resmlp": (resmlp, RESMLP),
+    "gmlp": (gmlp, GMLP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import mlp_mixer, resnet, vit
+from mixer_tf.weights.layouts import gmlp, mlp_mixer, resmlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "resmlp": resmlp.LAYOUTS,
+    "gmlp": gmlp.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
