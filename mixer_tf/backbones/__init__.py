@@ -8,8 +8,16 @@ from collections.abc import Callable
 
 import keras
 
+from mixer_tf.backbones.eamlp import VARIANTS as EAMLP
+from mixer_tf.backbones.eamlp import eamlp
+from mixer_tf.backbones.ff_only import VARIANTS as FF_ONLY
+from mixer_tf.backbones.ff_only import ff_only
+from mixer_tf.backbones.gmlp import VARIANTS as GMLP
+from mixer_tf.backbones.gmlp import gmlp
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.resmlp import VARIANTS as RESMLP
+from mixer_tf.backbones.resmlp import resmlp
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
@@ -20,6 +28,10 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
+    "ff_only": (ff_only, FF_ONLY),
+    "resmlp": (resmlp, RESMLP),
+    "eamlp": (eamlp, EAMLP),
+    "gmlp": (gmlp, GMLP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 
@@ -101,7 +113,7 @@ def _check_values(build: Callable, arguments: dict) -> None:
     for name, value in arguments.items():
         values = tuple(value) if isinstance(value, list | tuple) else (value,)
         require_type(name, values if isinstance(value, list) else value, hints[name])
-        if name in ("dropout", "drop_path_rate"):
+        if name in ("dropout", "stem_dropout", "drop_path_rate"):
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
         elif float not in (hints[name], *typing.get_args(hints[name])):  # what is counted
             sound = all(count >= 1 for count in values if type(count) is int)

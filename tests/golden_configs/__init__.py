@@ -1,6 +1,10 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
+from tests.golden_configs.eamlp import eamlp, external_attention_2d, multihead_external_attention
+from tests.golden_configs.ff_only import ff_only
+from tests.golden_configs.gmlp import gmlp
 from tests.golden_configs.mlp_mixer import mlp_mixer
+from tests.golden_configs.resmlp import resmlp
 from tests.golden_configs.resnet import resnet
 from tests.golden_configs.vit import dinov2, vit
 
@@ -9,5 +13,11 @@ BUILDERS = {
     "vit": vit,
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,
+    "ff_only": ff_only,
+    "resmlp": resmlp,
+    "eamlp": eamlp,
+    "external_attention_2d": external_attention_2d,
+    "multihead_external_attention": multihead_external_attention,
+    "gmlp": gmlp,
 }
 """`architecture` of a config -> a function that builds its model."""

@@ -7,12 +7,17 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import mlp_mixer, resnet, vit
+from mixer_tf.weights.layouts import eamlp, external_attention, ff_only, gmlp, mlp_mixer, resmlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "ff_only": ff_only.LAYOUTS,
+    "resmlp": resmlp.LAYOUTS,
+    "eamlp": eamlp.LAYOUTS,
+    "gmlp": gmlp.LAYOUTS,
+    "external_attention": external_attention.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
