@@ -1,11 +1,15 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
+from tests.golden_configs.bert import bert
+from tests.golden_configs.gpt2 import gpt2
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.resnet import resnet
 from tests.golden_configs.vit import dinov2, vit
 
 BUILDERS = {
     "resnet": resnet,
+    "bert": bert,
+    "gpt2": gpt2,
     "vit": vit,
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,
