@@ -17,6 +17,12 @@ from mixer_tf.backbones.gpt2 import gpt2
 from mixer_tf.backbones.mlp_mixer import TEXT_VARIANTS as MLP_MIXER_TEXT
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer, mlp_mixer_text
+from mixer_tf.backbones.gmlp import VARIANTS as GMLP
+from mixer_tf.backbones.gmlp import gmlp
+from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
+from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.resmlp import VARIANTS as RESMLP
+from mixer_tf.backbones.resmlp import resmlp
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
@@ -31,6 +37,8 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
     "mlp_mixer_text": (mlp_mixer_text, MLP_MIXER_TEXT),
     "fnet": (fnet, FNET),
+    "resmlp": (resmlp, RESMLP),
+    "gmlp": (gmlp, GMLP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -2,7 +2,9 @@
 
 from tests.golden_configs.bert import bert
 from tests.golden_configs.gpt2 import gpt2
+from tests.golden_configs.gmlp import gmlp
 from tests.golden_configs.mlp_mixer import mlp_mixer
+from tests.golden_configs.resmlp import resmlp
 from tests.golden_configs.resnet import resnet
 from tests.golden_configs.vit import dinov2, vit
 
@@ -13,5 +15,7 @@ BUILDERS = {
     "vit": vit,
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,
+    "resmlp": resmlp,
+    "gmlp": gmlp,
 }
 """`architecture` of a config -> a function that builds its model."""

@@ -8,6 +8,7 @@ import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
 from mixer_tf.weights.layouts import bert, gpt2, mlp_mixer, resnet, vit
+from mixer_tf.weights.layouts import gmlp, mlp_mixer, resmlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
@@ -15,6 +16,8 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "gpt2": gpt2.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "resmlp": resmlp.LAYOUTS,
+    "gmlp": gmlp.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
