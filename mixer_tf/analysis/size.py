@@ -72,7 +72,7 @@ def _depthwise_convolution(operation) -> int:
 def _einsum(operation) -> int:
     """One product for every combination of the letters."""
     terms = re.split("->|,", operation.get_attr("equation").decode())
-    letters = {}
+    letters: dict[str, int] = {}
     for term, tensor in zip(terms, operation.inputs, strict=False):
         letters |= dict(zip(term, _sizes(tensor), strict=True))
     return math.prod(letters.values()) if len(operation.inputs) > 1 else 0

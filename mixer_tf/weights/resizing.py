@@ -64,9 +64,13 @@ def _stored_grid(model: keras.Model) -> Grid | None:
     """Rows and columns of a position table where there is one, of the finest features where there is none."""
     for layer in owners(model):
         if isinstance(layer, PositionEmbedding):
-            return layer.stored_grid
+            rows, columns = layer.stored_grid
+            return rows, columns
     levels = [layer for layer in all_layers(model) if layer.name[0] == "P" and layer.name[1:].isdigit()]
-    return tuple(levels[0].output.shape[1:3]) if levels else None
+    if not levels:
+        return None
+    rows, columns = levels[0].output.shape[1:3]
+    return rows, columns
 
 
 def resized(
