@@ -12,17 +12,17 @@ from mixer_tf.backbones.bert import VARIANTS as BERT
 from mixer_tf.backbones.bert import bert
 from mixer_tf.backbones.fnet import VARIANTS as FNET
 from mixer_tf.backbones.fnet import fnet
+from mixer_tf.backbones.gmlp import TEXT_VARIANTS as GMLP_TEXT
+from mixer_tf.backbones.gmlp import VARIANTS as GMLP
+from mixer_tf.backbones.gmlp import gmlp, gmlp_text
 from mixer_tf.backbones.gpt2 import VARIANTS as GPT2
 from mixer_tf.backbones.gpt2 import gpt2
 from mixer_tf.backbones.mlp_mixer import TEXT_VARIANTS as MLP_MIXER_TEXT
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer, mlp_mixer_text
-from mixer_tf.backbones.gmlp import VARIANTS as GMLP
-from mixer_tf.backbones.gmlp import gmlp
-from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
-from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.resmlp import TEXT_VARIANTS as RESMLP_TEXT
 from mixer_tf.backbones.resmlp import VARIANTS as RESMLP
-from mixer_tf.backbones.resmlp import resmlp
+from mixer_tf.backbones.resmlp import resmlp, resmlp_text
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
@@ -38,7 +38,9 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "mlp_mixer_text": (mlp_mixer_text, MLP_MIXER_TEXT),
     "fnet": (fnet, FNET),
     "resmlp": (resmlp, RESMLP),
+    "resmlp_text": (resmlp_text, RESMLP_TEXT),
     "gmlp": (gmlp, GMLP),
+    "gmlp_text": (gmlp_text, GMLP_TEXT),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

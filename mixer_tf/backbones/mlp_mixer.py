@@ -6,7 +6,8 @@ The idea: attention is not needed to let patches talk to each other. One MLP tha
 and one that runs over the *channels* of each token, in turn, are enough.
 
 `mlp_mixer_text` is the same network on the tokens of a text. It is no part of the paper; "Pay Attention to MLPs" (Liu
-et al. 2021, arXiv 2105.08050, section 4) pretrains such a Mixer on masked words.
+et al. 2021, arXiv 2105.08050, section 4) pretrains such a Mixer on masked words. Neither form has a table of positions:
+the MLP over the tokens has weights of its own for every position, so it knows them.
 """
 
 import keras
@@ -94,8 +95,7 @@ def mlp_mixer_text(
 ) -> keras.Model:
     """MLP-Mixer as an encoder of text: `token_ids` and `padding_mask`, both int32 `[b, t]`, `-> [b, t, hidden_dim]`.
 
-    What stands at padded positions does not reach the others; the output there means nothing. Positions need no table:
-    every one has its own weights in the token mixing.
+    What stands at padded positions does not reach the others; the output there means nothing.
 
     Args:
         sequence_length: number of tokens t. The token-mixing weights belong to one length: shorter texts are padded.

@@ -1,8 +1,8 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
 from tests.golden_configs.bert import bert
-from tests.golden_configs.gpt2 import gpt2
 from tests.golden_configs.gmlp import gmlp
+from tests.golden_configs.gpt2 import gpt2
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.resmlp import resmlp
 from tests.golden_configs.resnet import resnet

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import bert, gpt2, mlp_mixer, resnet, vit
-from mixer_tf.weights.layouts import gmlp, mlp_mixer, resmlp, resnet, vit
+from mixer_tf.weights.layouts import bert, gmlp, gpt2, mlp_mixer, resmlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
