@@ -105,7 +105,6 @@ def _variant(num_blocks, hidden_dim):
         "num_blocks": num_blocks,
         "hidden_dim": hidden_dim,
         "mlp_dim": 4 * hidden_dim,
-        "dropout": 0.1,
     }
 
 

@@ -185,7 +185,10 @@ VARIANTS: dict[str, dict] = {
 
 
 def _text_variant(num_blocks, hidden_dim, ffn_dim):
-    """The models of the paper's comparison with BERT; counted at 128 tokens they have its 130, 365 and 941 million."""
+    """The models that the paper compares with BERT (reported: 130, 365 and 941 million parameters).
+
+    With these sizes and 128 tokens there are 131, 367 and 943 million.
+    """
     return {
         "sequence_length": 512,
         "vocab_size": 32000,

@@ -124,8 +124,6 @@ def _variant(num_blocks, hidden_dim):
         "hidden_dim": hidden_dim,
         "num_heads": hidden_dim // 64,
         "mlp_dim": 4 * hidden_dim,
-        "dropout": 0.1,
-        "attention_dropout": 0.1,
     }
 
 

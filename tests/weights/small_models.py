@@ -28,6 +28,20 @@ def resnet(image_shape=IMAGE_SHAPE, **arguments):
     return mt.create_backbone("resnet", image_shape, **{**sizes, **arguments})
 
 
+def bert(**arguments):
+    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
+    return mt.create_backbone("bert", **{**sizes, "max_positions": 11, "num_segments": 4, **arguments})
+
+
+def gpt2(**arguments):
+    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
+    return mt.create_backbone("gpt2", **{**sizes, "max_positions": 11, **arguments})
+
+
+def bert_with_heads(**arguments):
+    return mt.masked_language_model(bert(**arguments), next_sentence=True)
+
+
 FORMS = {
     "mixer timm": (mlp_mixer, "mlp_mixer", "timm", {}),
     "mixer google": (mlp_mixer, "mlp_mixer", "google", {}),
@@ -37,6 +51,9 @@ FORMS = {
     "vit google pre_logits": (vit, "vit", "google", {"pre_logits_dim": 9}),
     "dinov2 timm": (dinov2, "vit", "timm", {}),
     "dinov2 huggingface": (dinov2, "vit", "huggingface", None),
+    "bert huggingface": (bert_with_heads, "bert", "huggingface", None),
+    "bert huggingface without heads": (bert, "bert", "huggingface", None),
+    "gpt2 huggingface": (lambda: mt.causal_language_model(gpt2()), "gpt2", "huggingface", None),
     "resnet timm": (resnet, "resnet", "timm", {}),
     "resnet basic timm": (lambda: resnet(block="basic"), "resnet", "timm", {}),
 }
