@@ -8,17 +8,21 @@ The idea: a residual network of plain linear layers trains as well as a Transfor
 a two-layer MLP over the channels take turns. No statistics are computed anywhere: a learned scale and shift per channel
 stands where others normalise, and a learned factor per channel, small at first, damps every branch.
 
+`resmlp_text` is the same network on the tokens of a text, and no part of the paper. Neither form has a table of
+positions: the map over the tokens has weights of its own for every position, so it knows them.
+
 Layer scales start at the values of the authors' code; timm's S12 starts at 1e-4 where theirs starts at 0.1.
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.affine import Affine
 from mixer_tf.layers.drop_path import drop_path
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
+from mixer_tf.layers.text import text_inputs, token_embedding, token_mask
 from mixer_tf.layers.token_dense import TokenDense
 from mixer_tf.layers.tokens import LayerScale
 
@@ -79,6 +83,61 @@ def resmlp(
     return Model(image, x, name=name)
 
 
+def resmlp_text(
+    sequence_length: int,
+    *,
+    vocab_size: int,
+    num_blocks: int,
+    hidden_dim: int,
+    channels_mlp_dim: int,
+    layer_scale: float = 1e-4,
+    activation: str = "gelu",
+    dropout: float = 0.0,
+    drop_path_rate: float = 0.0,
+    name: str = "resmlp_text",
+) -> keras.Model:
+    """ResMLP as an encoder of text: `token_ids` and `padding_mask`, both int32 `[b, t]`, `-> [b, t, hidden_dim]`.
+
+    What stands at padded positions does not reach the others; the output there means nothing.
+
+    Args:
+        sequence_length: number of tokens t. The token-mixing weights belong to one length: shorter texts are padded.
+        vocab_size: number of different tokens.
+        num_blocks: number of blocks.
+        hidden_dim: channels of every token.
+        channels_mlp_dim: hidden width of the MLP over the channels.
+        layer_scale: initial value of the learned factor per channel on both branches. The deeper, the smaller.
+        activation: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`.
+        dropout: rate after both Dense layers of every MLP, 0 to 1.
+        drop_path_rate: stochastic depth, the same in every block.
+        name: name of the model.
+
+    Raises:
+        ValueError: when the activation is unknown.
+
+    Example:
+        >>> encoder = resmlp_text(16, vocab_size=100, num_blocks=2, hidden_dim=12, channels_mlp_dim=20)
+        >>> encoder.output.shape
+        (None, 16, 12)
+    """
+    inputs = text_inputs(sequence_length)
+    mask = token_mask(inputs["padding_mask"])  # [b, t, 1]
+    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=_normal())  # [b, t, c]
+    for i in range(num_blocks):
+        x = resmlp_block(
+            x,
+            mask=mask,
+            channels_mlp_dim=channels_mlp_dim,
+            layer_scale=layer_scale,
+            activation=activation,
+            dropout=dropout,
+            drop_path_rate=drop_path_rate,
+            name=f"block{i}",
+        )
+    x = Affine(name="norm")(x)
+    return Model(inputs, x, name=name)
+
+
 def resmlp_block(x, *, channels_mlp_dim, layer_scale, activation, dropout, drop_path_rate, name, mask=None):
     """Mix the tokens by one linear layer, then the channels by an MLP: `[b, s, c] -> [b, s, c]`.
 
@@ -91,7 +150,7 @@ def resmlp_block(x, *, channels_mlp_dim, layer_scale, activation, dropout, drop_
         return layers.Add(name=f"{name}_{branch}_add")([x, y])
 
     y = Affine(name=f"{name}_norm1")(x)
-    y = y if mask is None else y * ops.cast(mask, y.dtype)
+    y = y if mask is None else y * mask
     y = TokenDense(x.shape[1], kernel_initializer=_normal(), name=f"{name}_token_mixing")(y)
     x = add(x, y, "token_mixing")
 
@@ -128,4 +187,13 @@ VARIANTS: dict[str, dict] = {
     "resmlp_s24": _variant(16, 24, 384, 1e-5),
     "resmlp_s36": _variant(16, 36, 384, 1e-6),
     "resmlp_b24": _variant(8, 24, 768, 1e-6),
+}
+
+TEXT_VARIANTS: dict[str, dict] = {  # the sizes for pictures, with BERT's vocabulary
+    f"resmlp_text_{size}": {
+        "sequence_length": 128,
+        "vocab_size": 30522,
+        **{key: value for key, value in VARIANTS[f"resmlp_{size}"].items() if key != "patch_size"},
+    }
+    for size in ("s12", "s24", "s36")
 }

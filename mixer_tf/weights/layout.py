@@ -17,7 +17,7 @@ import numpy as np
 from keras import layers
 
 HEAD = "head"  # the layer that belongs to one set of classes; `skip_head` leaves it alone
-HEAD_LAYERS = (HEAD, "head_norm", "pre_logits")
+HEAD_LAYERS = (HEAD, "head_norm", "pre_logits", "head_dense", "head_bias", "pooler", "next_sentence")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Layout:
         return counters | {
             parts.modules[0]: value(model, layer)
             for template, (beside, value) in self.derived.items()
-            for layer in owners(model)
+            for layer in all_layers(model)
             if (parts := _translated(layer.name, {beside: template}))
         }
 
@@ -246,12 +246,12 @@ class Layout:
 
     @functools.cached_property
     def _array_patterns(self) -> list[tuple[str, re.Pattern]]:
-        """Our name and the arrays that it stands for, one pair per module of the table."""
+        """Our layer and the arrays that it stands for, one pair per module of the table."""
         rows = [array for row in self.convention.arrays.values() for array, _ in row.values()]
         arrays = "|".join(sorted({*rows, *self.convention.counters.values()}))
         suffix = f"{re.escape(self.convention.separator)}({arrays})"
         return [
-            (ours, re.compile(_pattern(module, field="[0-9]+") + ("" if "/" in ours else suffix)))
+            (ours.partition("/")[0], re.compile(_pattern(module, field="[0-9]+") + ("" if "/" in ours else suffix)))
             for ours, theirs in self.modules.items()
             for module in _parts(theirs).modules
         ]

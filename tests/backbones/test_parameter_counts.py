@@ -1,4 +1,8 @@
-"""Exact numbers of parameters, with a head for 1,000 classes (DINOv2: without a head)."""
+"""Exact numbers of parameters, with a head for 1,000 classes (DINOv2: without a head).
+
+Models of text at their number of tokens: BERT with both heads of its pretraining, GPT-2 with its own, the others with
+that for masked words.
+"""
 
 import keras
 import pytest
@@ -12,6 +16,21 @@ COUNTS = {
     ("resnet50", 224): 25_557_032,
     ("resnet101", 224): 44_549_160,
     ("resnet152", 224): 60_192_808,
+    ("bert_tiny", 512): 4_433_468,
+    ("bert_mini", 512): 11_267_900,
+    ("bert_small", 512): 29_058_876,
+    ("bert_medium", 512): 41_668_412,
+    ("bert_base", 512): 110_106_428,
+    ("bert_base", 128): 110_106_428,  # a shorter text needs no other weights
+    ("bert_large", 512): 336_226_108,
+    ("bert_base_cased", 512): 108_932_934,
+    ("bert_large_cased", 512): 334_661_958,
+    ("bert_base_multilingual_cased", 512): 178_566_653,
+    ("bert_base_chinese", 512): 102_882_442,
+    ("gpt2", 1024): 124_439_808,
+    ("gpt2_medium", 1024): 354_823_168,
+    ("gpt2_large", 1024): 774_030_080,
+    ("gpt2_xl", 1024): 1_557_611_200,
     ("vit_ti16", 224): 5_717_416,
     ("vit_ti16", 384): 5_790_376,
     ("vit_s32", 224): 22_878_952,
@@ -59,17 +78,38 @@ COUNTS = {
     ("gmlp_ti16", 224): 5_867_328,
     ("gmlp_s16", 224): 19_422_656,
     ("gmlp_b16", 224): 73_075_392,
+    ("mlp_mixer_text_s", 128): 33_263_930,
+    ("mlp_mixer_text_b", 128): 81_956_922,
+    ("mlp_mixer_text_l", 128): 237_047_610,
+    ("fnet_base", 512): 82_300_928,
+    ("fnet_large", 512): 235_925_760,
+    ("resmlp_text_s12", 128): 26_304_954,
+    ("resmlp_text_s24", 128): 40_709_562,
+    ("resmlp_text_s36", 128): 55_114_170,
+    ("gmlp_text_base", 512): 142_903_040,
+    ("gmlp_text_base", 128): 131_088_128,
+    ("gmlp_text_large", 512): 390_966_272,
+    ("gmlp_text_xlarge", 512): 979_267_840,
 }
 
 
-@pytest.mark.parametrize(("name", "side"), COUNTS)
-def test_variant_has_exactly_the_parameters_of_the_reference(name, side):
-    with keras.StatelessScope():  # variables have shapes here, but no values yet: the largest model has 2.5 GB of them
-        backbone = mt.create_backbone(name, (side, side, 3))
-        model = backbone if name.startswith("dinov2") else mt.classifier(backbone, 1000)
-        parameters = count_parameters(model)
+def build(name, size):
+    """The model with the head that its number counts; `size` is the side of the picture or the length of the text."""
+    if name in mt.list_backbones(reads="image"):
+        backbone = mt.create_backbone(name, (size, size, 3))
+        return backbone if name.startswith("dinov2") else mt.classifier(backbone, 1000)
+    encoder = mt.create_backbone(name, sequence_length=size)
+    if name.startswith("gpt2"):
+        return mt.causal_language_model(encoder)
+    return mt.masked_language_model(encoder, next_sentence=name.startswith("bert"))
+
+
+@pytest.mark.parametrize(("name", "size"), COUNTS)
+def test_variant_has_exactly_the_parameters_of_the_reference(name, size):
+    with keras.StatelessScope():  # variables have shapes here, but no values yet: the largest model has 6.2 GB of them
+        parameters = count_parameters(build(name, size))
         keras.backend.clear_session()  # forget the variables before the scope gives them values
-    assert parameters == COUNTS[name, side]
+    assert parameters == COUNTS[name, size]
 
 
 def test_every_variant_stands_in_the_table():

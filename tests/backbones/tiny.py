@@ -74,6 +74,64 @@ TINY = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class TinyText:
+    """A small form of an architecture that reads text, of 7 tokens out of 23.
+
+    Attributes:
+        arguments: what its builder takes, beyond the sizes that all share.
+        causal: whether a token sees only itself and those before it.
+        unreached: ends of the paths of weights that no output depends on.
+        to_train: as in `Tiny`.
+    """
+
+    arguments: dict
+    causal: bool = False
+    unreached: tuple[str, ...] = ()
+    to_train: dict = dataclasses.field(default_factory=lambda: {"drop_path_rate": 0.2, "dropout": 0.1})
+
+
+_TRANSFORMER = {"num_heads": 3, "mlp_dim": 20, "max_positions": 11}
+_DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.2}
+
+TINY_TEXT = {
+    "bert": TinyText({**_TRANSFORMER, "num_segments": 4}, to_train=_DROPOUTS),
+    "gpt2": TinyText(_TRANSFORMER, causal=True, to_train=_DROPOUTS),
+    "mlp_mixer_text": TinyText({"tokens_mlp_dim": 9, "channels_mlp_dim": 14}, unreached=("token_mixing_fc2/bias",)),
+    "fnet": TinyText({"mlp_dim": 20, "max_positions": 11}, to_train={"dropout": 0.1}),
+    "resmlp_text": TinyText({"channels_mlp_dim": 14}),
+    "gmlp_text": TinyText({"ffn_dim": 18}),
+}
+
+
+def tiny_encoder(architecture: str, **arguments):
+    """The small model of text without a head, with any argument of its builder changed."""
+    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12}
+    return mt.create_backbone(architecture, **{**sizes, **TINY_TEXT[architecture].arguments, **arguments})
+
+
+def tiny_language_model(architecture: str, **arguments):
+    """The small model of text with its head, and a table of tokens so large that logits differ."""
+    head = mt.causal_language_model if TINY_TEXT[architecture].causal else mt.masked_language_model
+    model = head(tiny_encoder(architecture, **arguments))
+    table = model.get_layer("token_embedding").embeddings
+    table.assign(np.random.default_rng(6).normal(scale=0.3, size=table.shape))
+    return model
+
+
+def tiny_texts(architecture: str, batch: int = 3):
+    """Random texts for the small model, of 7, 4, 6, 7, 4, ... tokens, by the names of its inputs."""
+    random = np.random.default_rng(1)
+    lengths = np.resize([7, 4, 6], batch)
+    texts = {
+        "token_ids": random.integers(1, 23, (batch, 7)),
+        "segment_ids": random.integers(0, 4, (batch, 7)),
+        "padding_mask": np.arange(7) < lengths[:, None],
+    }
+    names = {tensor.name for tensor in tiny_encoder(architecture).inputs}
+    return {name: array.astype("int32") for name, array in texts.items() if name in names}
+
+
 def tiny_backbone(architecture: str, image_shape=None, **arguments):
     """The small model, with any argument of its builder changed."""
     tiny = TINY[architecture]

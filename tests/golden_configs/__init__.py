@@ -2,7 +2,9 @@
 
 from tests.golden_configs.eamlp import eamlp, external_attention_2d, multihead_external_attention
 from tests.golden_configs.ff_only import ff_only
+from tests.golden_configs.bert import bert
 from tests.golden_configs.gmlp import gmlp
+from tests.golden_configs.gpt2 import gpt2
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.resmlp import resmlp
 from tests.golden_configs.resnet import resnet
@@ -10,6 +12,8 @@ from tests.golden_configs.vit import dinov2, vit
 
 BUILDERS = {
     "resnet": resnet,
+    "bert": bert,
+    "gpt2": gpt2,
     "vit": vit,
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,

@@ -50,6 +50,15 @@ def _vit(size: str, patch: int, pixels: int) -> Preset:
 
 PRESETS = {
     **{f"resnet{depth}": Preset(f"resnet{depth}", "resnet", "timm") for depth in (18, 34, 50, 101, 152)},
+    **{
+        f"bert_{size}_uncased": Preset(f"bert_{size}", "bert", "huggingface")
+        for size in ("tiny", "mini", "small", "medium", "base", "large")
+    },
+    **{
+        name: Preset(name, "bert", "huggingface")
+        for name in ("bert_base_cased", "bert_large_cased", "bert_base_multilingual_cased", "bert_base_chinese")
+    },
+    **{name: Preset(name, "gpt2", "huggingface") for name in ("gpt2", "gpt2_medium", "gpt2_large", "gpt2_xl")},
     "vit_tiny_patch16_224": _vit("ti", 16, 224),
     "vit_tiny_patch16_384": _vit("ti", 16, 384),
     "vit_small_patch32_224": _vit("s", 32, 224),

@@ -54,6 +54,18 @@ def gmlp(image_shape=IMAGE_SHAPE, **arguments):
 def external_attention_block(block, shape, **arguments):
     x = keras.Input(shape)
     return keras.Model(x, block(x, **arguments))
+def bert(**arguments):
+    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
+    return mt.create_backbone("bert", **{**sizes, "max_positions": 11, "num_segments": 4, **arguments})
+
+
+def gpt2(**arguments):
+    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
+    return mt.create_backbone("gpt2", **{**sizes, "max_positions": 11, **arguments})
+
+
+def bert_with_heads(**arguments):
+    return mt.masked_language_model(bert(**arguments), next_sentence=True)
 
 
 FORMS = {
@@ -84,6 +96,9 @@ FORMS = {
         "eanet_multihead",
         None,
     ),
+    "bert huggingface": (bert_with_heads, "bert", "huggingface", None),
+    "bert huggingface without heads": (bert, "bert", "huggingface", None),
+    "gpt2 huggingface": (lambda: mt.causal_language_model(gpt2()), "gpt2", "huggingface", None),
     "resnet timm": (resnet, "resnet", "timm", {}),
     "resnet basic timm": (lambda: resnet(block="basic"), "resnet", "timm", {}),
 }

@@ -8,9 +8,12 @@ import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
 from mixer_tf.weights.layouts import eamlp, external_attention, ff_only, gmlp, mlp_mixer, resmlp, resnet, vit
+from mixer_tf.weights.layouts import bert, gmlp, gpt2, mlp_mixer, resmlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
+    "bert": bert.LAYOUTS,
+    "gpt2": gpt2.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
     "ff_only": ff_only.LAYOUTS,
