@@ -8,6 +8,10 @@ from collections.abc import Callable
 
 import keras
 
+from mixer_tf.backbones.cycle_mlp import VARIANTS as CYCLE_MLP
+from mixer_tf.backbones.cycle_mlp import cycle_mlp
+from mixer_tf.backbones.wave_mlp import VARIANTS as WAVE_MLP
+from mixer_tf.backbones.wave_mlp import wave_mlp
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
@@ -20,6 +24,8 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
+    "cycle_mlp": (cycle_mlp, CYCLE_MLP),
+    "wave_mlp": (wave_mlp, WAVE_MLP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -1,5 +1,7 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
+from tests.golden_configs.cycle_mlp import cycle_mlp
+from tests.golden_configs.wave_mlp import wave_mlp
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.resnet import resnet
 from tests.golden_configs.vit import dinov2, vit
@@ -9,5 +11,7 @@ BUILDERS = {
     "vit": vit,
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,
+    "cyclemlp": cycle_mlp,
+    "wavemlp": wave_mlp,
 }
 """`architecture` of a config -> a function that builds its model."""

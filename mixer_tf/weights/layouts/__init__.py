@@ -7,12 +7,14 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import mlp_mixer, resnet, vit
+from mixer_tf.weights.layouts import cycle_mlp, mlp_mixer, resnet, vit, wave_mlp
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "cycle_mlp": cycle_mlp.LAYOUTS,
+    "wave_mlp": wave_mlp.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
