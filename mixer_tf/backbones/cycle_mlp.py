@@ -37,7 +37,7 @@ def cycle_mlp(
     drop_path_rate: float = 0.0,
     name: str = "cycle_mlp",
 ) -> keras.Model:
-    """CycleMLP as a backbone: `[b, H, W, 3] -> [b, H / 32, W / 32, c]` (sides rounded up), with four stages.
+    """CycleMLP as a backbone: `[b, H, W, 3] -> [b, H / 32, W / 32, c]` with four stages, rounded.
 
     The last layer of stage `i` is called `P{i + 1}`: `P2` has stride 4, `P5` stride 32.
 
@@ -46,8 +46,8 @@ def cycle_mlp(
         stage_depths: number of blocks in each stage.
         stage_widths: channels of each stage.
         mlp_ratios: hidden width of the channel MLP in each stage, as a multiple of the stage's channels.
-        patch_size: side in pixels of the patches, which overlap.
-        patch_stride: pixels from one patch to the next, a power of 2.
+        patch_size: side in pixels of the patches, which overlap: at least `patch_stride`.
+        patch_stride: pixels from one patch to the next.
         cycle_kernels: (rows, columns) of the two Cycle FC; one number of each pair is 1.
         channel_bias: give the branch that sees the pixel alone a bias.
         activation: of the channel MLP: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`.
@@ -70,11 +70,11 @@ def cycle_mlp(
         f"cycle_kernels must be (rows, columns) with a 1 in each pair; given: {cycle_kernels}",
     )
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
-    x = patch_embedding(image, stage_widths[0], patch_size, patch_stride, name="stem_patch_embedding")
-    rates = iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
+    x, rates = image, iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width, ratio) in enumerate(zip(stage_depths, stage_widths, mlp_ratios, strict=True), start=1):
-        if i > 1:
-            x = patch_embedding(x, width, 3, 2, name=f"stage{i}_downsample")
+        size, stride = (3, 2) if i > 1 else (patch_size, patch_stride)
+        embedding = f"stage{i}_downsample" if i > 1 else "stem_patch_embedding"
+        x = overlapping_patch_embedding(x, width, size, stride=stride, kernel_initializer=TORCH_UNIFORM, name=embedding)
         for j in range(1, depth + 1):
             x = cycle_block(
                 x,
@@ -89,14 +89,6 @@ def cycle_mlp(
         x = pyramid_output(x, patch_stride * 2 ** (i - 1))
     x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, x, name=name)
-
-
-def patch_embedding(x, width, patch_size, stride, *, name):
-    """Overlapping patches, `[b, h, w, c] -> [b, h / stride, w / stride, width]` with sides rounded up."""
-    padding = (patch_size - stride + 1) // 2
-    return overlapping_patch_embedding(
-        x, width, patch_size, stride=stride, padding=padding, kernel_initializer=TORCH_UNIFORM, name=name
-    )
 
 
 def cycle_block(x, *, kernels, channel_bias, mlp_ratio, activation, norm_epsilon, drop_path_rate, name):

@@ -2,9 +2,9 @@
 
 Reference code: ggjy/Hire-Wave-MLP.pytorch (`wave_mlp.py`), the same as in huawei-noah/Efficient-AI-Backbones.
 
-The idea: with fixed mixing weights, what a token adds to its neighbours depends on its position alone. Give each token a
-phase besides its amplitude, both computed from its content, and let the tokens of a window add up as waves do: in phase
-they amplify each other, out of phase they cancel.
+The idea: with fixed mixing weights, what a token adds to its neighbours depends on its position alone. Give each token
+a phase besides its amplitude, both computed from its content, and let the tokens of a window add up as waves do: in
+phase they amplify each other, out of phase they cancel.
 
 The mixing convolution has a group of two channels for each output. Keras cannot train grouped convolutions on a CPU
 without XLA, so it is a depthwise one here whose outputs are added in pairs.
@@ -45,7 +45,7 @@ def wave_mlp(
     drop_path_rate: float = 0.0,
     name: str = "wave_mlp",
 ) -> keras.Model:
-    """Wave-MLP as a backbone: `[b, H, W, 3] -> [b, H / 32, W / 32, c]` (sides rounded up), with four stages.
+    """Wave-MLP as a backbone: `[b, H, W, 3] -> [b, H / 32, W / 32, c]` with four stages, rounded.
 
     The last layer of stage `i` is called `P{i + 1}`: `P2` has stride 4, `P5` stride 32.
 
@@ -54,13 +54,13 @@ def wave_mlp(
         stage_depths: number of blocks in each stage.
         stage_widths: channels of each stage.
         mlp_ratios: hidden width of the channel MLP in each stage, as a multiple of the stage's channels.
-        norm: `"batch"` (BatchNormalization) or `"group"` (GroupNorm with one group); that of the phases is always batch.
+        norm: `"batch"` (BatchNormalization) or `"group"` (GroupNorm with one group); the phases always have batch.
         embedding_norm: normalise after the patch embedding and after every downsampling too.
         phase: what computes the phases: `"dense"`, or `"depthwise"` (3x3, the paper's T*).
         window_size: tokens of a row or column that are mixed, an odd number.
         token_bias: give the Dense layers of the amplitudes and of the branch that sees the pixel alone a bias.
-        patch_size: side in pixels of the patches, which overlap.
-        patch_stride: pixels from one patch to the next, a power of 2.
+        patch_size: side in pixels of the patches, which overlap: at least `patch_stride`.
+        patch_stride: pixels from one patch to the next.
         activation: of the channel MLP: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`.
         norm_epsilon: added to the variance by every norm.
         norm_momentum: weight of the old moving statistics (Keras's meaning; PyTorch's momentum is 1 minus this).
@@ -86,10 +86,7 @@ def wave_mlp(
     for i, (depth, width, ratio) in enumerate(zip(stage_depths, stage_widths, mlp_ratios, strict=True), start=1):
         size, stride = (3, 2) if i > 1 else (patch_size, patch_stride)
         embedding, embedding_name = (f"stage{i}_downsample",) * 2 if i > 1 else ("stem_patch_embedding", "stem")
-        padding = (size - stride + 1) // 2
-        x = overlapping_patch_embedding(
-            x, width, size, stride=stride, padding=padding, kernel_initializer=TORCH_UNIFORM, name=embedding
-        )
+        x = overlapping_patch_embedding(x, width, size, stride=stride, kernel_initializer=TORCH_UNIFORM, name=embedding)
         x = norm_layer(x, **norms, name=f"{embedding_name}_norm") if embedding_norm else x
         for j in range(1, depth + 1):
             x = wave_block(

@@ -6,7 +6,7 @@ from keras import layers, ops
 
 
 def cycle_steps(channels: int, kernel_size: tuple[int, int]) -> np.ndarray:
-    """How far from the pixel each channel is read, `[channels, 2]` in (rows, columns): for 3 in turn 0, 1, -1, 0, ..."""
+    """How far from the pixel each channel is read, `[channels, 2]` in (rows, columns): for 3 it is 0, 1, -1, 0 ..."""
     middle = [size // 2 for size in kernel_size]
     turns = np.arange(channels)[:, None] + np.array(middle)
     return turns % np.array(kernel_size) - np.array(middle)
@@ -25,7 +25,7 @@ class CycleFC(layers.Dense):
 
     def __init__(self, units: int, kernel_size: tuple[int, int] = (1, 3), **kwargs):
         super().__init__(units, **kwargs)
-        self.kernel_size = tuple(kernel_size)
+        self.kernel_size: tuple[int, int] = (kernel_size[0], kernel_size[1])
 
     def call(self, x, training=None):
         channels, inner_shape = x.shape[-1], x.shape[1:-1]

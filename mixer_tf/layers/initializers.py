@@ -7,7 +7,10 @@ Keras's random initialisers share its seed and start with equal values.
 NORMAL = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
 """timm's `trunc_normal_(std=.02)`: it truncates at plus and minus 2, not at two deviations, which is never reached."""
 
-TORCH_UNIFORM = {"class_name": "VarianceScaling", "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"}}
+TORCH_UNIFORM = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},
+}
 """What `torch.nn.Linear` and `Conv2d` start with: uniform within `1 / sqrt(fan_in)` on either side of zero."""
 
 

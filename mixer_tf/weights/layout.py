@@ -144,6 +144,8 @@ class Layout:
         aliases: names of arrays -> the array whose numbers they repeat: a file may have either or both.
         derived: arrays that follow from the rest of the model -> (our layer that they stand beside, (model, layer) ->
             value): left out on load, written on save.
+        numbering: model -> (name of an array by the table -> its name for that model), where the reference counts
+            modules of which a model has only some.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Layout:
     derived: Mapping[str, tuple[str, Callable[[keras.Model, layers.Layer], np.ndarray]]] = dataclasses.field(
         default_factory=dict
     )
+    numbering: Callable[[keras.Model], Callable[[str], str]] = lambda model: lambda array: array
 
     def respell(self, name: str) -> str:
         """The layout's own spelling of an array's name."""
@@ -186,7 +189,9 @@ class Layout:
     def bind(self, model: keras.Model) -> list[Binding]:
         """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""
         heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
-        return [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+        bindings = [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+        numbered = self.numbering(model)
+        return [dataclasses.replace(binding, names=tuple(map(numbered, binding.names))) for binding in bindings]
 
     def without_aliases(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The arrays without those that repeat another one.
@@ -214,12 +219,14 @@ class Layout:
             if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules))
             for module in parts.modules
         }
-        return counters | {
+        derived = {
             parts.modules[0]: value(model, layer)
             for template, (beside, value) in self.derived.items()
             for layer in owners(model)
             if (parts := _translated(layer.name, {beside: template}))
         }
+        numbered = self.numbering(model)
+        return {numbered(name): array for name, array in (counters | derived).items()}
 
     @functools.cached_property
     def _needless_patterns(self) -> list[re.Pattern]:

@@ -43,6 +43,42 @@ TINY = {
         strides=(8,),
         unreached=("token_mixing_fc2/bias",),
     ),
+    "cycle_mlp": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "wave_mlp": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+        unreached=("stem_patch_embedding/bias", "downsample/bias", "phase/bias"),  # a BatchNormalization follows
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "hire_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (9, 14),
+            "mlp_ratios": (2, 3),
+            "region_sizes": (4, 3),
+            "step_periods": (1, 2),
+            "step_sizes": (1, 2),
+        },
+        strides=(4, 8),
+        unreached=("stem_patch_embedding/bias", "downsample/bias"),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "vip": Tiny(
+        {
+            "patch_size": 8,
+            "stage_depths": (1, 2),
+            "stage_widths": (12, 10),
+            "segments": (4, 2),
+            "mlp_ratios": (2, 3),
+        },
+        strides=(8, 16),
+        image_shape=(32, 32, 3),
+        to_train={"drop_path_rate": 0.2},
+    ),
 }
 
 

@@ -1,10 +1,12 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
 from tests.golden_configs.cycle_mlp import cycle_mlp
-from tests.golden_configs.wave_mlp import wave_mlp
+from tests.golden_configs.hire_mlp import hire_mlp
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.resnet import resnet
+from tests.golden_configs.vip import vip
 from tests.golden_configs.vit import dinov2, vit
+from tests.golden_configs.wave_mlp import wave_mlp
 
 BUILDERS = {
     "resnet": resnet,
@@ -13,5 +15,7 @@ BUILDERS = {
     "mlp_mixer": mlp_mixer,
     "cyclemlp": cycle_mlp,
     "wavemlp": wave_mlp,
+    "hiremlp": hire_mlp,
+    "vip": vip,
 }
 """`architecture` of a config -> a function that builds its model."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import cycle_mlp, mlp_mixer, resnet, vit, wave_mlp
+from mixer_tf.weights.layouts import cycle_mlp, hire_mlp, mlp_mixer, resnet, vip, vit, wave_mlp
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
@@ -15,6 +15,8 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "mlp_mixer": mlp_mixer.LAYOUTS,
     "cycle_mlp": cycle_mlp.LAYOUTS,
     "wave_mlp": wave_mlp.LAYOUTS,
+    "hire_mlp": hire_mlp.LAYOUTS,
+    "vip": vip.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 

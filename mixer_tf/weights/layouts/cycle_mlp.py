@@ -14,7 +14,7 @@ def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set
 
 
 def _offset(model, layer) -> np.ndarray:
-    """The steps in the order of torchvision's `deform_conv2d`: row and column of the first channel, then of the next."""
+    """The steps as torchvision's `deform_conv2d` wants them: row and column of the first channel, then of the next."""
     steps = cycle_steps(layer.kernel.shape[0], layer.kernel_size)
     return steps.astype(np.float32).reshape(1, -1, 1, 1)
 
