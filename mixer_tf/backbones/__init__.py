@@ -22,6 +22,10 @@ from mixer_tf.backbones.gmlp import gmlp, gmlp_text
 from mixer_tf.backbones.gpt2 import VARIANTS as GPT2
 from mixer_tf.backbones.gpt2 import gpt2
 from mixer_tf.backbones.mlp_mixer import TEXT_VARIANTS as MLP_MIXER_TEXT
+from mixer_tf.backbones.cycle_mlp import VARIANTS as CYCLE_MLP
+from mixer_tf.backbones.cycle_mlp import cycle_mlp
+from mixer_tf.backbones.hire_mlp import VARIANTS as HIRE_MLP
+from mixer_tf.backbones.hire_mlp import hire_mlp
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer, mlp_mixer_text
 from mixer_tf.backbones.resmlp import TEXT_VARIANTS as RESMLP_TEXT
@@ -29,8 +33,12 @@ from mixer_tf.backbones.resmlp import VARIANTS as RESMLP
 from mixer_tf.backbones.resmlp import resmlp, resmlp_text
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
+from mixer_tf.backbones.vip import VARIANTS as VIP
+from mixer_tf.backbones.vip import vip
 from mixer_tf.backbones.vit import VARIANTS as VIT
 from mixer_tf.backbones.vit import vit
+from mixer_tf.backbones.wave_mlp import VARIANTS as WAVE_MLP
+from mixer_tf.backbones.wave_mlp import wave_mlp
 from mixer_tf.checks import require, require_type
 
 ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
@@ -48,6 +56,10 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resmlp_text": (resmlp_text, RESMLP_TEXT),
     "gmlp": (gmlp, GMLP),
     "gmlp_text": (gmlp_text, GMLP_TEXT),
+    "cycle_mlp": (cycle_mlp, CYCLE_MLP),
+    "wave_mlp": (wave_mlp, WAVE_MLP),
+    "hire_mlp": (hire_mlp, HIRE_MLP),
+    "vip": (vip, VIP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

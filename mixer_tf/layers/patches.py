@@ -33,15 +33,23 @@ def overlapping_patch_embedding(
     kernel_size: int,
     *,
     stride: int,
-    padding: int,
+    padding: int | None = None,
     name: str,
     kernel_initializer="lecun_normal",
     use_bias=True,
 ):
     """Project overlapping patches: `[b, h, w, c] -> [b, (h + 2 p - k) / s + 1, ..., hidden_dim]`.
 
-    Zeros are padded on every side alike, as PyTorch does; Keras's `"same"` pads an even side at its end only.
+    Zeros are padded on every side alike, as PyTorch does; Keras's `"same"` pads an even side at its end only. No
+    padding given: `(kernel_size - stride + 1) // 2`, which is 2 for 7x7 with stride 4 and 1 for 3x3 with stride 2.
+
+    Raises:
+        ValueError: when the patches do not overlap or touch and no padding is given.
     """
+    if padding is None:
+        if kernel_size < stride:
+            raise ValueError(f"patch_size must be at least patch_stride; given: {kernel_size} and {stride}")
+        padding = (kernel_size - stride + 1) // 2
     x = layers.ZeroPadding2D(padding, name=f"{name}_padding")(x)
     return layers.Conv2D(
         hidden_dim, kernel_size, strides=stride, use_bias=use_bias, kernel_initializer=kernel_initializer, name=name

@@ -66,6 +66,26 @@ def gpt2(**arguments):
 
 def bert_with_heads(**arguments):
     return mt.masked_language_model(bert(**arguments), next_sentence=True)
+def cycle_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("cycle_mlp", image_shape, **{**sizes, **arguments})
+
+
+def wave_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("wave_mlp", image_shape, **{**sizes, **arguments})
+
+
+def hire_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
+    regions = {"region_sizes": (4, 3), "step_periods": (1, 2), "step_sizes": (1, 2)}
+    return mt.create_backbone("hire_mlp", image_shape, **{**sizes, **regions, **arguments})
+
+
+def vip(image_shape=(32, 32, 3), **arguments):
+    """Of the three stages only the third has a transition, so that numbers of stages and of modules differ."""
+    sizes = {"patch_size": 8, "stage_depths": (1, 2, 1), "stage_widths": (12, 12, 10), "segments": (4, 4, 2)}
+    return mt.create_backbone("vip", image_shape, **{**sizes, "mlp_ratios": (2, 3, 2), **arguments})
 
 
 FORMS = {
@@ -99,6 +119,11 @@ FORMS = {
     "bert huggingface": (bert_with_heads, "bert", "huggingface", None),
     "bert huggingface without heads": (bert, "bert", "huggingface", None),
     "gpt2 huggingface": (lambda: mt.causal_language_model(gpt2()), "gpt2", "huggingface", None),
+    "cycle_mlp authors": (cycle_mlp, "cycle_mlp", "authors", {}),
+    "wave_mlp authors": (wave_mlp, "wave_mlp", "authors", {}),
+    "wave_mlp depthwise authors": (lambda: wave_mlp(phase="depthwise", norm="group"), "wave_mlp", "authors", {}),
+    "hire_mlp authors": (hire_mlp, "hire_mlp", "authors", {}),
+    "vip authors": (vip, "vip", "authors", {}),
     "resnet timm": (resnet, "resnet", "timm", {}),
     "resnet basic timm": (lambda: resnet(block="basic"), "resnet", "timm", {}),
 }
