@@ -10,6 +10,8 @@ import keras
 
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.raft_mlp import VARIANTS as RAFT_MLP
+from mixer_tf.backbones.raft_mlp import raft_mlp
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vit import VARIANTS as VIT
@@ -20,6 +22,7 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
+    "raft_mlp": (raft_mlp, RAFT_MLP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -1,6 +1,7 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
 from tests.golden_configs.mlp_mixer import mlp_mixer
+from tests.golden_configs.raft_mlp import raft_mlp
 from tests.golden_configs.resnet import resnet
 from tests.golden_configs.vit import dinov2, vit
 
@@ -9,5 +10,6 @@ BUILDERS = {
     "vit": vit,
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,
+    "raftmlp": raft_mlp,
 }
 """`architecture` of a config -> a function that builds its model."""

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import mlp_mixer, resnet, vit
+from mixer_tf.weights.layouts import mlp_mixer, raft_mlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "raft_mlp": raft_mlp.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
