@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import keras
 
+from mixer_tf.backbones.gfnet import HIERARCHICAL_VARIANTS as GFNET_H
+from mixer_tf.backbones.gfnet import VARIANTS as GFNET
+from mixer_tf.backbones.gfnet import gfnet, gfnet_h
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
 from mixer_tf.backbones.raft_mlp import VARIANTS as RAFT_MLP
@@ -23,6 +26,8 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
     "raft_mlp": (raft_mlp, RAFT_MLP),
+    "gfnet": (gfnet, GFNET),
+    "gfnet_h": (gfnet_h, GFNET_H),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -1,6 +1,6 @@
-"""RaftMLP: How Much Can Be Done Without Attention and with Less Spatial Locality? Tatsunami & Taki 2021, arXiv 2108.04384.
+"""RaftMLP: How Much Can Be Done Without Attention and with Less Spatial Locality? Tatsunami & Taki 2021.
 
-Reference code: okojoalg/raft-mlp (`libs/models.py`, `libs/modules.py`).
+arXiv 2108.04384. Reference code: okojoalg/raft-mlp (`libs/models.py`, `libs/modules.py`).
 
 The idea: mix the tokens of each column, then of each row, instead of all at once, and put the channels of a pixel into
 few groups (*rafts*) that travel together: channels `i`, `i + c / r`, `i + 2 c / r`, ... of a whole line are one vector.
@@ -44,8 +44,8 @@ def raft_mlp(
 ) -> keras.Model:
     """RaftMLP as a backbone: `[b, H, W, 3] -> [b, H / 32, W / 32, c]` (sides rounded up), with the default patches.
 
-    Stages end in the layers `P2` (stride 4) to `P5` (stride 32). `mixer_tf.classifier(..., pool="multi_level")` puts the
-    reference's multi-level head on them, which its published configurations do not use.
+    Stages end in the layers `P2` (stride 4) to `P5` (stride 32). `mixer_tf.classifier(..., pool="multi_level")` puts
+    the reference's multi-level head on them, which its published configurations do not use.
 
     Args:
         image_shape: (height, width, channels) in pixels, any size: where a patch does not divide a side, the picture or
@@ -155,7 +155,7 @@ def mixer_block(
     x,
     *,
     grid,
-    raft_size,  # noqa: ARG001
+    raft_size,
     tokens_mlp_ratio,
     channels_mlp_ratio,
     mlp_rules,

@@ -23,8 +23,8 @@ def classifier(
     Args:
         backbone: a model from `mixer_tf.create_backbone`.
         num_classes: number of classes, at least 1.
-        pool: `"average"` over the grid, `"token"` (the class token) or `"multi_level"` (RaftMLP's head on the end of every
-            stage); None takes the token where there is one, else the average.
+        pool: `"average"` over the grid, `"token"` (the class token) or `"multi_level"` (RaftMLP's head on the end of
+            every stage); None takes the token where there is one, else the average.
         norm_epsilon: normalise the pooled features with this epsilon (for a backbone built with `final_norm=False`);
             None for no norm here.
         pre_logits_dim: width of a Dense layer with tanh before the head, as in ViT's ImageNet-21k checkpoints; None for

@@ -6,8 +6,8 @@ import keras
 from keras import layers, ops
 
 
-def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
-    """Refuse an image shape that the patches do not tile.
+def check_divisible(image_shape: tuple[int, int, int], patch_size: int, what: str = "patch_size") -> None:
+    """Refuse an image shape that the patches, or whatever else `what` says, do not tile.
 
     Raises:
         ValueError: when a side is no multiple of `patch_size`; it names the nearest shape that is.
@@ -16,7 +16,7 @@ def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
     if any(side % patch_size for side in sides):
         nearest = tuple(max(1, round(side / patch_size)) * patch_size for side in sides)
         raise ValueError(
-            f"image_shape {tuple(image_shape)} must be divisible by patch_size {patch_size}; "
+            f"image_shape {tuple(image_shape)} must be divisible by {what} {patch_size}; "
             f"nearest: {(*nearest, channels)}"
         )
 
@@ -80,9 +80,7 @@ class MultiScalePatchEmbedding(layers.Layer):
 
     def build(self, input_shape):
         rows = input_shape[-1] * sum(side**2 for side in self.kernel_sizes)
-        self.kernel = self.add_weight(
-            shape=(rows, self.hidden_dim), initializer=self.kernel_initializer, name="kernel"
-        )
+        self.kernel = self.add_weight(shape=(rows, self.hidden_dim), initializer=self.kernel_initializer, name="kernel")
         self.bias = self.add_weight(shape=(self.hidden_dim,), initializer="zeros", name="bias")
 
     def call(self, x):

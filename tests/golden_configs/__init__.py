@@ -1,5 +1,6 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
+from tests.golden_configs.gfnet import gfnet
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.raft_mlp import raft_mlp
 from tests.golden_configs.resnet import resnet
@@ -11,5 +12,6 @@ BUILDERS = {
     "dinov2": dinov2,
     "mlp_mixer": mlp_mixer,
     "raftmlp": raft_mlp,
+    "gfnet": gfnet,
 }
 """`architecture` of a config -> a function that builds its model."""

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import mlp_mixer, raft_mlp, resnet, vit
+from mixer_tf.weights.layouts import gfnet, mlp_mixer, raft_mlp, resnet, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
     "raft_mlp": raft_mlp.LAYOUTS,
+    "gfnet": gfnet.LAYOUTS,
+    "gfnet_h": gfnet.HIERARCHICAL_LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
