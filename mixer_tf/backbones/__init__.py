@@ -17,6 +17,8 @@ from mixer_tf.backbones.raft_mlp import VARIANTS as RAFT_MLP
 from mixer_tf.backbones.raft_mlp import raft_mlp
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
+from mixer_tf.backbones.smlp_net import VARIANTS as SMLP_NET
+from mixer_tf.backbones.smlp_net import smlp_net
 from mixer_tf.backbones.vit import VARIANTS as VIT
 from mixer_tf.backbones.vit import vit
 from mixer_tf.checks import require, require_type
@@ -28,6 +30,7 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "raft_mlp": (raft_mlp, RAFT_MLP),
     "gfnet": (gfnet, GFNET),
     "gfnet_h": (gfnet_h, GFNET_H),
+    "smlp_net": (smlp_net, SMLP_NET),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

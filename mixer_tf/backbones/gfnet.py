@@ -16,7 +16,7 @@ from keras import layers
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.global_filter import GlobalFilter
-from mixer_tf.layers.initializers import FAN_IN_UNIFORM, NORMAL_002
+from mixer_tf.layers.initializers import NORMAL, TORCH_UNIFORM
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.patches import check_divisible, patch_embedding, pyramid_output
 from mixer_tf.layers.tokens import LayerScale, PositionEmbedding
@@ -126,7 +126,7 @@ def gfnet_h(
     rates = iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width, ratio) in enumerate(zip(stage_depths, stage_widths, mlp_ratios, strict=True), start=1):
         if i > 1:
-            x = patch_embedding(x, width, 2, kernel_initializer=FAN_IN_UNIFORM, name=f"stage{i}_downsample")
+            x = patch_embedding(x, width, 2, kernel_initializer=TORCH_UNIFORM, name=f"stage{i}_downsample")
         for j in range(1, depth + 1):
             x = filter_block(
                 x,
@@ -145,7 +145,7 @@ def gfnet_h(
 
 def stem(image, hidden_dim, patch_size, dropout):
     """Embed the patches and add their positions: `[b, H, W, 3] -> [b, h, w, c]`."""
-    x = patch_embedding(image, hidden_dim, patch_size, kernel_initializer=FAN_IN_UNIFORM, name="stem_patch_embedding")
+    x = patch_embedding(image, hidden_dim, patch_size, kernel_initializer=TORCH_UNIFORM, name="stem_patch_embedding")
     grid = x.shape[1:]
     x = layers.Reshape((math.prod(grid[:2]), hidden_dim), name="stem_tokens")(x)  # [b, s, c]
     x = PositionEmbedding(grid[:2], name="position_embedding")(x)
@@ -158,7 +158,7 @@ def filter_block(x, *, mlp_dim, layer_scale, activation, norm_epsilon, dropout, 
     y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = GlobalFilter(name=f"{name}_filter")(y)
     y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(y)
-    y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=NORMAL_002, name=f"{name}_mlp")
+    y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = LayerScale(layer_scale, name=f"{name}_scale")(y) if layer_scale is not None else y
     y = drop_path(y, drop_path_rate, name=f"{name}_drop_path")
     return layers.Add(name=f"{name}_add")([x, y])

@@ -17,7 +17,7 @@ from keras import layers, ops
 
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path
-from mixer_tf.layers.initializers import FAN_IN_UNIFORM
+from mixer_tf.layers.initializers import TORCH_UNIFORM
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.norms import RaftNormalization
 from mixer_tf.layers.patches import MultiScalePatchEmbedding, patch_embedding, pyramid_output
@@ -96,7 +96,7 @@ def raft_mlp(
                 raft_size=raft_size,
                 tokens_mlp_ratio=tokens_mlp_ratio,
                 channels_mlp_ratio=channels_mlp_ratio,
-                mlp_rules={"activation": activation, "dropout": dropout, "kernel_initializer": FAN_IN_UNIFORM},
+                mlp_rules={"activation": activation, "dropout": dropout, "kernel_initializer": TORCH_UNIFORM},
                 norm_epsilon=norm_epsilon,
                 drop_path_rate=drop_path_rate,
                 name=f"stage{i}_block{j}",
@@ -115,9 +115,9 @@ def stage_embedding(x, width, patch_size, kernels, *, name):
     x = resize_bicubic(x, sides, name=f"{name}_resize")
     if kernels:
         return MultiScalePatchEmbedding(
-            width, kernels, kernel_initializer=FAN_IN_UNIFORM, name=f"{name}_multi_scale_embedding"
+            width, kernels, kernel_initializer=TORCH_UNIFORM, name=f"{name}_multi_scale_embedding"
         )(x)
-    return patch_embedding(x, width, patch_size, kernel_initializer=FAN_IN_UNIFORM, name=f"{name}_patch_embedding")
+    return patch_embedding(x, width, patch_size, kernel_initializer=TORCH_UNIFORM, name=f"{name}_patch_embedding")
 
 
 def raft_block(

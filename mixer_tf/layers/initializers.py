@@ -1,14 +1,20 @@
-"""Initial values as the references draw them, in a form that layers may share.
+"""Initial values as PyTorch's code draws them.
 
-Keras takes an initializer *object* as it is, and one object without a seed draws the same numbers for every layer that
-it is given to: the two matrices of an MLP would start with equal entries. A config makes a new object for each.
+Each is a dictionary, from which every layer makes an initialiser of its own: layers that share one *instance* of
+Keras's random initialisers share its seed and start with equal values.
 """
 
-FAN_IN_UNIFORM = {
+NORMAL = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
+"""timm's `trunc_normal_(std=.02)`: it truncates at plus and minus 2, not at two deviations, which is never reached."""
+
+TORCH_UNIFORM = {
     "class_name": "VarianceScaling",
     "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},
 }
-"""Uniform within 1 / sqrt(fan-in): how PyTorch starts the matrix of a linear layer or convolution by default."""
+"""What `torch.nn.Linear` and `Conv2d` start with: uniform within `1 / sqrt(fan_in)` on either side of zero."""
 
-NORMAL_002 = {"class_name": "TruncatedNormal", "config": {"stddev": 0.02}}
-"""Normal with standard deviation 0.02, cut off at two of them."""
+
+def torch_uniform(fan_in: int) -> dict:
+    """`TORCH_UNIFORM` for a kernel of which Keras does not know how many inputs an output has, as a depthwise one."""
+    limit = fan_in**-0.5
+    return {"class_name": "RandomUniform", "config": {"minval": -limit, "maxval": limit}}

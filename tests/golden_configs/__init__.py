@@ -4,6 +4,7 @@ from tests.golden_configs.gfnet import gfnet
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.raft_mlp import raft_mlp
 from tests.golden_configs.resnet import resnet
+from tests.golden_configs.smlp_net import smlp_net
 from tests.golden_configs.vit import dinov2, vit
 
 BUILDERS = {
@@ -13,5 +14,6 @@ BUILDERS = {
     "mlp_mixer": mlp_mixer,
     "raftmlp": raft_mlp,
     "gfnet": gfnet,
+    "smlpnet": smlp_net,
 }
 """`architecture` of a config -> a function that builds its model."""

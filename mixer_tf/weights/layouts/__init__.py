@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import gfnet, mlp_mixer, raft_mlp, resnet, vit
+from mixer_tf.weights.layouts import gfnet, mlp_mixer, raft_mlp, resnet, smlp_net, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
@@ -16,6 +16,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "raft_mlp": raft_mlp.LAYOUTS,
     "gfnet": gfnet.LAYOUTS,
     "gfnet_h": gfnet.HIERARCHICAL_LAYOUTS,
+    "smlp_net": smlp_net.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
