@@ -15,6 +15,8 @@ from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
 from mixer_tf.backbones.raft_mlp import VARIANTS as RAFT_MLP
 from mixer_tf.backbones.raft_mlp import raft_mlp
+from mixer_tf.backbones.rep_mlp_net import VARIANTS as REP_MLP_NET
+from mixer_tf.backbones.rep_mlp_net import rep_mlp_net
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.smlp_net import VARIANTS as SMLP_NET
@@ -31,6 +33,7 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "gfnet": (gfnet, GFNET),
     "gfnet_h": (gfnet_h, GFNET_H),
     "smlp_net": (smlp_net, SMLP_NET),
+    "rep_mlp_net": (rep_mlp_net, REP_MLP_NET),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -3,6 +3,7 @@
 from tests.golden_configs.gfnet import gfnet
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.raft_mlp import raft_mlp
+from tests.golden_configs.rep_mlp_net import rep_mlp_net
 from tests.golden_configs.resnet import resnet
 from tests.golden_configs.smlp_net import smlp_net
 from tests.golden_configs.vit import dinov2, vit
@@ -15,5 +16,6 @@ BUILDERS = {
     "raftmlp": raft_mlp,
     "gfnet": gfnet,
     "smlpnet": smlp_net,
+    "repmlpnet": rep_mlp_net,
 }
 """`architecture` of a config -> a function that builds its model."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import gfnet, mlp_mixer, raft_mlp, resnet, smlp_net, vit
+from mixer_tf.weights.layouts import gfnet, mlp_mixer, raft_mlp, rep_mlp_net, resnet, smlp_net, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
@@ -17,6 +17,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "gfnet": gfnet.LAYOUTS,
     "gfnet_h": gfnet.HIERARCHICAL_LAYOUTS,
     "smlp_net": smlp_net.LAYOUTS,
+    "rep_mlp_net": rep_mlp_net.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mixer_tf.layers.resize import bicubic_matrix
 from mixer_tf.weights.layout import TORCH, Layout
+from mixer_tf.weights.resizing import positions, spectrum
 
 
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
@@ -26,6 +28,7 @@ def _layout(block: str, modules: dict[str, str]) -> Layout:
             "head": "head",
         },
         preprocessing=_preprocessing,
+        resized={"position_embedding/table": positions(bicubic_matrix), f"{ours}_filter/complex_weight": spectrum},
     )
 
 
