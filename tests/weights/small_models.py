@@ -28,6 +28,32 @@ def resnet(image_shape=IMAGE_SHAPE, **arguments):
     return mt.create_backbone("resnet", image_shape, **{**sizes, **arguments})
 
 
+def raft_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    kernels = ((4, 8), (2,))
+    sizes = {"stage_depths": (1, 2), "stage_widths": (10, 12), "patch_sizes": (4, 2), "raft_sizes": (2, 3)}
+    return mt.create_backbone("raft_mlp", image_shape, **{**sizes, "embedding_kernels": kernels, **arguments})
+
+
+def gfnet(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "mlp_dim": 14}
+    return mt.create_backbone("gfnet", image_shape, **{**sizes, **arguments})
+
+
+def gfnet_h(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 10), "mlp_ratios": (3, 2)}
+    return mt.create_backbone("gfnet_h", image_shape, **{**sizes, **arguments})
+
+
+def smlp_net(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 2}
+    return mt.create_backbone("smlp_net", image_shape, **{**sizes, **arguments})
+
+
+def rep_mlp_net(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (8, 12), "num_sets": (2, 3), "tile_sizes": ((2, 3), (1, 3))}
+    return mt.create_backbone("rep_mlp_net", image_shape, **{**sizes, **arguments})
+
+
 FORMS = {
     "mixer timm": (mlp_mixer, "mlp_mixer", "timm", {}),
     "mixer google": (mlp_mixer, "mlp_mixer", "google", {}),
@@ -39,6 +65,15 @@ FORMS = {
     "dinov2 huggingface": (dinov2, "vit", "huggingface", None),
     "resnet timm": (resnet, "resnet", "timm", {}),
     "resnet basic timm": (lambda: resnet(block="basic"), "resnet", "timm", {}),
+    "raft_mlp": (raft_mlp, "raft_mlp", "authors", {}),
+    "raft_mlp patches": (lambda: raft_mlp(embedding_kernels=None), "raft_mlp", "authors", {}),
+    "raft_mlp mixer": (lambda: raft_mlp(token_mixing="mixer"), "raft_mlp", "authors", {}),
+    "raft_mlp multi level": (raft_mlp, "raft_mlp", "authors", {"pool": "multi_level"}),
+    "gfnet": (gfnet, "gfnet", "authors", {}),
+    "gfnet_h": (gfnet_h, "gfnet_h", "authors", {}),
+    "smlp_net": (smlp_net, "smlp_net", "authors", {}),
+    "rep_mlp_net": (rep_mlp_net, "rep_mlp_net", "authors", {}),
+    "rep_mlp_net merged": (lambda: rep_mlp_net(deploy=True), "rep_mlp_net", "authors", {}),
 }
 """Every architecture in every layout: backbone, architecture, layout, arguments of the head (None for no head)."""
 
