@@ -35,6 +35,19 @@ from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
 from mixer_tf.backbones.vip import VARIANTS as VIP
 from mixer_tf.backbones.vip import vip
+from mixer_tf.backbones.gfnet import HIERARCHICAL_VARIANTS as GFNET_H
+from mixer_tf.backbones.gfnet import VARIANTS as GFNET
+from mixer_tf.backbones.gfnet import gfnet, gfnet_h
+from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
+from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.raft_mlp import VARIANTS as RAFT_MLP
+from mixer_tf.backbones.raft_mlp import raft_mlp
+from mixer_tf.backbones.rep_mlp_net import VARIANTS as REP_MLP_NET
+from mixer_tf.backbones.rep_mlp_net import rep_mlp_net
+from mixer_tf.backbones.resnet import VARIANTS as RESNET
+from mixer_tf.backbones.resnet import resnet
+from mixer_tf.backbones.smlp_net import VARIANTS as SMLP_NET
+from mixer_tf.backbones.smlp_net import smlp_net
 from mixer_tf.backbones.vit import VARIANTS as VIT
 from mixer_tf.backbones.vit import vit
 from mixer_tf.backbones.wave_mlp import VARIANTS as WAVE_MLP
@@ -60,6 +73,11 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "wave_mlp": (wave_mlp, WAVE_MLP),
     "hire_mlp": (hire_mlp, HIRE_MLP),
     "vip": (vip, VIP),
+    "raft_mlp": (raft_mlp, RAFT_MLP),
+    "gfnet": (gfnet, GFNET),
+    "gfnet_h": (gfnet_h, GFNET_H),
+    "smlp_net": (smlp_net, SMLP_NET),
+    "rep_mlp_net": (rep_mlp_net, REP_MLP_NET),
 }
 """Builder and variants of each architecture, in the order of the story."""
 

@@ -144,7 +144,7 @@ class Layout:
         convention: `TORCH` or `FLAX`.
         modules: our names -> the reference's. A key names a layer and its value a module; or a key `"layer/variable"`
             names one variable and its value one array. `{i}` stands for a number; in a value, `{i-1}` is that number
-            less one and `{2i-2}` twice it less two.
+            less one and `{2i-2}` twice it less two; `{b}` is the block's number, counted from 0 through all stages.
         preprocessing: (file name, image size, names of the model's layers) -> arguments of `Preprocessing`, for files
             that bring none.
         respelled: pattern -> replacement (as in `re.sub`), for files that spell some names in another way.
@@ -201,8 +201,8 @@ class Layout:
     def bind(self, model: keras.Model) -> list[Binding]:
         """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""
         heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
-        bindings = [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
-        numbered = self.numbering(model)
+        blocks, numbered = _block_numbers(model), self.numbering(model)
+        bindings = [self._bind(layer, variable, heads, blocks) for layer in owners(model) for variable in layer.weights]
         return [dataclasses.replace(binding, names=tuple(map(numbered, binding.names))) for binding in bindings]
 
     def resize_rule(self, layer: layers.Layer, variable: keras.Variable) -> Callable | None:
@@ -230,18 +230,19 @@ class Layout:
 
     def derived_arrays(self, model: keras.Model) -> dict[str, np.ndarray]:
         """The arrays that the reference stores and that no variable of ours holds."""
+        blocks = _block_numbers(model)
         counters = {
             self.convention.separator.join([module, counter]): np.zeros((), np.int64)
             for layer_class, counter in self.convention.counters.items()
             for layer in owners(model)
-            if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules))
+            if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules, blocks))
             for module in parts.modules
         }
         derived = {
             parts.modules[0]: value(model, layer)
             for template, (beside, value) in self.derived.items()
             for layer in all_layers(model)
-            if (parts := _translated(layer.name, {beside: template}))
+            if (parts := _translated(layer.name, {beside: template}, blocks))
         }
         numbered = self.numbering(model)
         return {numbered(name): array for name, array in (counters | derived).items()}
@@ -263,20 +264,22 @@ class Layout:
             for module in _parts(theirs).modules
         ]
 
-    def _find(self, layer, variable) -> tuple[Parts, tuple[int, ...] | None] | None:
+    def _find(
+        self, layer, variable, blocks: Mapping[str, int] | None = None
+    ) -> tuple[Parts, tuple[int, ...] | None] | None:
         """The arrays of a variable and the order of their axes; None if this layout has no name for it."""
-        if parts := _translated(f"{layer.name}/{variable.name}", self.modules):
+        if parts := _translated(f"{layer.name}/{variable.name}", self.modules, blocks):
             return parts, parts.axes
         array, axes = self.convention.of(layer).get(variable.name, (None, None))
-        parts = _translated(layer.name, self.modules)
+        parts = _translated(layer.name, self.modules, blocks)
         if array is None or parts is None:
             return None
         modules = tuple(self.convention.separator.join([module, array]) for module in parts.modules)
         return dataclasses.replace(parts, modules=modules), axes
 
-    def _bind(self, layer, variable, heads: Mapping[str, int]) -> Binding:
+    def _bind(self, layer, variable, heads: Mapping[str, int], blocks: Mapping[str, int]) -> Binding:
         own_name = Parts((f"{layer.name}/{variable.name}",)), None
-        parts, axes = self._find(layer, variable) or own_name
+        parts, axes = self._find(layer, variable, blocks) or own_name
         num_heads = heads.get(f"{layer.name.rpartition('_')[0]}_heads", 1)
         shape = parts.shape(_transposed(_part_shape(variable, len(parts.modules)), axes), num_heads)
         return Binding(layer, variable, parts.modules, axes, shape, parts.rows(layer, variable))
@@ -296,6 +299,7 @@ def owners(model: keras.Model) -> list[layers.Layer]:
     return [layer for layer in all_layers(model) if layer.weights]
 
 
+_BLOCK = re.compile(r"stage(\d+)_block(\d+)")
 _FIELD = re.compile(r"\{(\d*)([a-z])([+-]\d+)?\}")  # {i}, {i-1} or {2i-2}
 
 
@@ -309,11 +313,19 @@ def _parts(theirs: str | Parts) -> Parts:
     return theirs if isinstance(theirs, Parts) else Parts((theirs,))
 
 
-def _translated(name: str, modules: Mapping[str, str | Parts]) -> Parts | None:
+def _block_numbers(model: keras.Model) -> dict[str, int]:
+    """`"stage2_block1"` and the like, in the order of depth -> their numbers through all stages."""
+    found = {(int(match[1]), int(match[2])) for layer in owners(model) if (match := _BLOCK.match(layer.name))}
+    return {f"stage{stage}_block{block}": number for number, (stage, block) in enumerate(sorted(found))}
+
+
+def _translated(name: str, modules: Mapping[str, str | Parts], blocks: Mapping[str, int] | None = None) -> Parts | None:
     """The reference's names for one of ours, by the first template that fits; None when none does."""
+    block = _BLOCK.match(name)
+    number_of_block = (blocks or {}).get(block[0], 0) if block else 0
     for ours, theirs in modules.items():
         if match := re.fullmatch(_pattern(ours), name):
-            numbers = {field: int(number) for field, number in match.groupdict().items()}
+            numbers = {"b": number_of_block, **{key: int(number) for key, number in match.groupdict().items()}}
             parts = _parts(theirs)
             return dataclasses.replace(parts, modules=tuple(_filled(module, numbers) for module in parts.modules))
     return None

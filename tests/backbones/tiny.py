@@ -106,6 +106,32 @@ TINY = {
         strides=(8, 16),
         image_shape=(32, 32, 3),
         to_train={"drop_path_rate": 0.2},
+    "raft_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (10, 12),
+            "patch_sizes": (4, 2),
+            "raft_sizes": (2, 3),
+            "embedding_kernels": ((4, 8), (2, 4)),
+        },
+        strides=(4, 8),
+    ),
+    "gfnet": Tiny({"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "mlp_dim": 14}, strides=(8,)),
+    "gfnet_h": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (7, 10), "mlp_ratios": (3, 2)},
+        strides=(4, 8),
+    ),
+    "smlp_net": Tiny({"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 2}, strides=(4, 8)),
+    "rep_mlp_net": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (8, 12),
+            "num_sets": (2, 3),
+            "tile_sizes": ((3, 5), (1, 5)),
+            "gate_reduction": 2,
+        },
+        strides=(4, 8),
+        to_train={},
     ),
 }
 

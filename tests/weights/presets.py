@@ -48,6 +48,10 @@ def _vit(size: str, patch: int, pixels: int) -> Preset:
     return Preset(f"vit_{size}{patch}", "vit", "timm", side(pixels))
 
 
+def _raft(size: str) -> Preset:
+    return Preset(f"raft_mlp_{size}", "raft_mlp", "authors")
+
+
 PRESETS = {
     **{f"resnet{depth}": Preset(f"resnet{depth}", "resnet", "timm") for depth in (18, 34, 50, 101, 152)},
     **{
@@ -80,5 +84,22 @@ PRESETS = {
     **{
         f"mixer_{size}_224": Preset(f"mlp_mixer_{size}", "mlp_mixer", "timm")
         for size in ("s32", "s16", "b32", "b16", "l32", "l16", "h14")
+    },
+    "raftmlp_s": _raft("s"),
+    "raftmlp_m": _raft("m"),
+    "raftmlp_l": _raft("l"),
+    "raft_mlp_hierarchy_m": _raft("m_patches"),
+    "raft_mlp": _raft("isotropic_r4"),
+    "raft_mlp_r_2": _raft("isotropic_r2"),
+    "raft_mlp_r_2_cross_mlp_emb": _raft("isotropic_r2_multi_scale"),
+    "raft_mlp_r_1": _raft("isotropic_r1"),
+    "raft_mlp_deep": _raft("isotropic_deep"),
+    "org_mixer": _raft("isotropic_mixer"),
+    **{f"gfnet_{size}": Preset(f"gfnet_{size}", "gfnet", "authors") for size in ("ti", "xs", "s", "b")},
+    **{f"gfnet_h_{size}": Preset(f"gfnet_h_{size}", "gfnet_h", "authors") for size in ("ti", "s", "b")},
+    **{f"smlpnet_{size}": Preset(f"smlp_net_{size}", "smlp_net", "authors") for size in ("t", "s", "b")},
+    **{
+        f"repmlpnet_{size}": Preset(f"rep_mlp_net_{size}", "rep_mlp_net", "authors", side(int(size[1:])))
+        for size in ("t224", "b224", "t256", "b256", "d256", "l256")
     },
 }

@@ -54,6 +54,8 @@ def gmlp(image_shape=IMAGE_SHAPE, **arguments):
 def external_attention_block(block, shape, **arguments):
     x = keras.Input(shape)
     return keras.Model(x, block(x, **arguments))
+
+
 def bert(**arguments):
     sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
     return mt.create_backbone("bert", **{**sizes, "max_positions": 11, "num_segments": 4, **arguments})
@@ -66,6 +68,8 @@ def gpt2(**arguments):
 
 def bert_with_heads(**arguments):
     return mt.masked_language_model(bert(**arguments), next_sentence=True)
+
+
 def cycle_mlp(image_shape=IMAGE_SHAPE, **arguments):
     sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
     return mt.create_backbone("cycle_mlp", image_shape, **{**sizes, **arguments})
@@ -86,6 +90,32 @@ def vip(image_shape=(32, 32, 3), **arguments):
     """Of the three stages only the third has a transition, so that numbers of stages and of modules differ."""
     sizes = {"patch_size": 8, "stage_depths": (1, 2, 1), "stage_widths": (12, 12, 10), "segments": (4, 4, 2)}
     return mt.create_backbone("vip", image_shape, **{**sizes, "mlp_ratios": (2, 3, 2), **arguments})
+
+
+def raft_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    kernels = ((4, 8), (2,))
+    sizes = {"stage_depths": (1, 2), "stage_widths": (10, 12), "patch_sizes": (4, 2), "raft_sizes": (2, 3)}
+    return mt.create_backbone("raft_mlp", image_shape, **{**sizes, "embedding_kernels": kernels, **arguments})
+
+
+def gfnet(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "mlp_dim": 14}
+    return mt.create_backbone("gfnet", image_shape, **{**sizes, **arguments})
+
+
+def gfnet_h(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 10), "mlp_ratios": (3, 2)}
+    return mt.create_backbone("gfnet_h", image_shape, **{**sizes, **arguments})
+
+
+def smlp_net(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 2}
+    return mt.create_backbone("smlp_net", image_shape, **{**sizes, **arguments})
+
+
+def rep_mlp_net(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (8, 12), "num_sets": (2, 3), "tile_sizes": ((2, 3), (1, 3))}
+    return mt.create_backbone("rep_mlp_net", image_shape, **{**sizes, **arguments})
 
 
 FORMS = {
@@ -126,6 +156,15 @@ FORMS = {
     "vip authors": (vip, "vip", "authors", {}),
     "resnet timm": (resnet, "resnet", "timm", {}),
     "resnet basic timm": (lambda: resnet(block="basic"), "resnet", "timm", {}),
+    "raft_mlp": (raft_mlp, "raft_mlp", "authors", {}),
+    "raft_mlp patches": (lambda: raft_mlp(embedding_kernels=None), "raft_mlp", "authors", {}),
+    "raft_mlp mixer": (lambda: raft_mlp(token_mixing="mixer"), "raft_mlp", "authors", {}),
+    "raft_mlp multi level": (raft_mlp, "raft_mlp", "authors", {"pool": "multi_level"}),
+    "gfnet": (gfnet, "gfnet", "authors", {}),
+    "gfnet_h": (gfnet_h, "gfnet_h", "authors", {}),
+    "smlp_net": (smlp_net, "smlp_net", "authors", {}),
+    "rep_mlp_net": (rep_mlp_net, "rep_mlp_net", "authors", {}),
+    "rep_mlp_net merged": (lambda: rep_mlp_net(deploy=True), "rep_mlp_net", "authors", {}),
 }
 """Every architecture in every layout: backbone, architecture, layout, arguments of the head (None for no head)."""
 

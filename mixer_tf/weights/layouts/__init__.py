@@ -7,9 +7,26 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import eamlp, external_attention, ff_only, gmlp, mlp_mixer, resmlp, resnet, vit
-from mixer_tf.weights.layouts import bert, gmlp, gpt2, mlp_mixer, resmlp, resnet, vit
-from mixer_tf.weights.layouts import cycle_mlp, hire_mlp, mlp_mixer, resnet, vip, vit, wave_mlp
+from mixer_tf.weights.layouts import (
+    bert,
+    cycle_mlp,
+    eamlp,
+    external_attention,
+    ff_only,
+    gfnet,
+    gmlp,
+    gpt2,
+    hire_mlp,
+    mlp_mixer,
+    raft_mlp,
+    rep_mlp_net,
+    resmlp,
+    resnet,
+    smlp_net,
+    vip,
+    vit,
+    wave_mlp,
+)
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
@@ -26,6 +43,11 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "wave_mlp": wave_mlp.LAYOUTS,
     "hire_mlp": hire_mlp.LAYOUTS,
     "vip": vip.LAYOUTS,
+    "raft_mlp": raft_mlp.LAYOUTS,
+    "gfnet": gfnet.LAYOUTS,
+    "gfnet_h": gfnet.HIERARCHICAL_LAYOUTS,
+    "smlp_net": smlp_net.LAYOUTS,
+    "rep_mlp_net": rep_mlp_net.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
