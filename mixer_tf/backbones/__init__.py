@@ -8,10 +8,20 @@ from collections.abc import Callable
 
 import keras
 
+from mixer_tf.backbones.as_mlp import VARIANTS as AS_MLP
+from mixer_tf.backbones.as_mlp import as_mlp
+from mixer_tf.backbones.conv_mlp import VARIANTS as CONV_MLP
+from mixer_tf.backbones.conv_mlp import conv_mlp
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer
+from mixer_tf.backbones.ms_mlp import VARIANTS as MS_MLP
+from mixer_tf.backbones.ms_mlp import ms_mlp
 from mixer_tf.backbones.resnet import VARIANTS as RESNET
 from mixer_tf.backbones.resnet import resnet
+from mixer_tf.backbones.s2_mlp import VARIANTS as S2_MLP
+from mixer_tf.backbones.s2_mlp import s2_mlp
+from mixer_tf.backbones.s2_mlp_v2 import VARIANTS as S2_MLP_V2
+from mixer_tf.backbones.s2_mlp_v2 import s2_mlp_v2
 from mixer_tf.backbones.vit import VARIANTS as VIT
 from mixer_tf.backbones.vit import vit
 from mixer_tf.checks import require, require_type
@@ -20,6 +30,11 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "resnet": (resnet, RESNET),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
+    "as_mlp": (as_mlp, AS_MLP),
+    "conv_mlp": (conv_mlp, CONV_MLP),
+    "s2_mlp": (s2_mlp, S2_MLP),
+    "s2_mlp_v2": (s2_mlp_v2, S2_MLP_V2),
+    "ms_mlp": (ms_mlp, MS_MLP),
 }
 """Builder and variants of each architecture, in the order of the story."""
 
@@ -101,6 +116,10 @@ def _check_values(build: Callable, arguments: dict) -> None:
         require_type(name, values if isinstance(value, list) else value, hints[name])
         if name in ("dropout", "drop_path_rate"):
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
+        elif name.endswith(("_ratio", "_ratios")):
+            require(all(ratio > 0 for ratio in values), f"{name} must be above 0; given: {value}")
+        elif name == "shift_distances":
+            continue  # either side
         elif float not in (hints[name], *typing.get_args(hints[name])):  # what is counted
             sound = all(count >= 1 for count in values if type(count) is int)
             require(sound, f"{name} must be at least 1; given: {value}")

@@ -5,8 +5,13 @@ import math
 from keras import layers
 
 
-def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
+def check_divisible(image_shape: tuple[int, int, int], patch_size: int, reason: str | None = None) -> None:
     """Refuse an image shape that the patches do not tile.
+
+    Args:
+        image_shape: (height, width, channels) in pixels.
+        patch_size: pixels that must divide both sides.
+        reason: what the patch size is called; None for `"patch_size <number>"`.
 
     Raises:
         ValueError: when a side is no multiple of `patch_size`; it names the nearest shape that is.
@@ -15,7 +20,7 @@ def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
     if any(side % patch_size for side in sides):
         nearest = tuple(max(1, round(side / patch_size)) * patch_size for side in sides)
         raise ValueError(
-            f"image_shape {tuple(image_shape)} must be divisible by patch_size {patch_size}; "
+            f"image_shape {tuple(image_shape)} must be divisible by {reason or f'patch_size {patch_size}'}; "
             f"nearest: {(*nearest, channels)}"
         )
 

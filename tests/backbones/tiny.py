@@ -43,6 +43,41 @@ TINY = {
         strides=(8,),
         unreached=("token_mixing_fc2/bias",),
     ),
+    "as_mlp": Tiny(  # 7 channels give four groups, not five
+        {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 3},
+        strides=(4, 8),
+    ),
+    "conv_mlp": Tiny(  # sides that are odd at one stride-2 convolution or another
+        {"conv_depth": 1, "stem_dim": 6, "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8, 16),
+        image_shape=(22, 37, 3),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "s2_mlp": Tiny(
+        {"patch_sizes": (4, 2), "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+    ),
+    "s2_mlp_v2": Tiny(
+        {
+            "patch_sizes": (4, 2),
+            "stage_depths": (1, 2),
+            "stage_widths": (10, 14),
+            "mlp_ratios": (2, 3),
+            "split_attention_ratio": 0.5,
+        },
+        strides=(4, 8),
+    ),
+    "ms_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (11, 16),
+            "mix_kernels": ((1, 1, 3, 5), (3, 1, 7, 1)),
+            "shift_distances": (-2, 0, 1, 3),
+            "mlp_ratio": 3,
+        },
+        strides=(4, 8),
+        to_train={"drop_path_rate": 0.2, "layer_scale": 0.5},
+    ),
 }
 
 

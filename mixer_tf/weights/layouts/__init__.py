@@ -7,12 +7,17 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import mlp_mixer, resnet, vit
+from mixer_tf.weights.layouts import as_mlp, conv_mlp, mlp_mixer, ms_mlp, resnet, s2_mlp, s2_mlp_v2, vit
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "as_mlp": as_mlp.LAYOUTS,
+    "conv_mlp": conv_mlp.LAYOUTS,
+    "s2_mlp": s2_mlp.LAYOUTS,
+    "s2_mlp_v2": s2_mlp_v2.LAYOUTS,
+    "ms_mlp": ms_mlp.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 
