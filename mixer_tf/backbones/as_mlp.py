@@ -70,8 +70,9 @@ def as_mlp(
     """
     require_per_stage(len(stage_depths), stage_widths=stage_widths)
     require(shift_size % 2, f"shift_size must be odd; given: {shift_size}")
-    stride = patch_size * 2 ** (len(stage_depths) - 1)
-    check_divisible(image_shape, stride, f"{stride} (patch_size {patch_size}, then even sides at every merge)")
+    num_merges = len(stage_depths) - 1
+    what = f"patch_size {patch_size} and 2 at each of {num_merges} merges, together" if num_merges else "patch_size"
+    check_divisible(image_shape, patch_size * 2**num_merges, what=what)
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x = patch_embedding(
         image, stage_widths[0], patch_size, kernel_initializer=TORCH_UNIFORM, name="stem_patch_embedding"

@@ -69,7 +69,7 @@ def s2_mlp_v2(
     num_stages = len(stage_depths)
     require_per_stage(num_stages, patch_sizes=patch_sizes, stage_widths=stage_widths, mlp_ratios=mlp_ratios)
     stride = math.prod(patch_sizes)
-    check_divisible(image_shape, stride, f"{stride}, the product of patch_sizes {patch_sizes}")
+    check_divisible(image_shape, stride, what=f"the product of patch_sizes {patch_sizes},")
     x = image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     rates = iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (patch_size, depth, width, ratio) in enumerate(

@@ -35,12 +35,14 @@ def mlp(
     dropout: float = 0.0,
     kernel_initializer="lecun_normal",
     bias_initializer="zeros",
+    dtype=None,
 ):
     """Dense, activation, Dense on the last axis; layers `<name>_fc1` and `<name>_fc2`.
 
     `[b, ..., c] -> [b, ..., output_dim]`, or `c` channels again where no `output_dim` is given. Every MLP of the
     package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and exact GELU into
-    one CPU kernel, which it does not do for a Dense on three or four axes.
+    one CPU kernel, which it does not do for a Dense on three or four axes. `dtype` is that of both layers, where the
+    policy's will not do.
     """
     channels, inner_shape = x.shape[-1], x.shape[1:-1]
     output_dim = output_dim or channels
@@ -51,6 +53,7 @@ def mlp(
             use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
+            dtype=dtype,
             name=f"{name}_{suffix}",
             **arguments,
         )

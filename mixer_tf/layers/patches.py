@@ -5,23 +5,17 @@ import math
 from keras import layers
 
 
-def check_divisible(image_shape: tuple[int, int, int], patch_size: int, reason: str | None = None) -> None:
+def check_divisible(image_shape: tuple[int, int, int], divisor: int, *, what: str = "patch_size") -> None:
     """Refuse an image shape that the patches do not tile.
 
-    Args:
-        image_shape: (height, width, channels) in pixels.
-        patch_size: pixels that must divide both sides.
-        reason: what the patch size is called; None for `"patch_size <number>"`.
-
     Raises:
-        ValueError: when a side is no multiple of `patch_size`; it names the nearest shape that is.
+        ValueError: when a side is no multiple of the divisor; it says what that is and names the nearest shape.
     """
     *sides, channels = image_shape
-    if any(side % patch_size for side in sides):
-        nearest = tuple(max(1, round(side / patch_size)) * patch_size for side in sides)
+    if any(side % divisor for side in sides):
+        nearest = tuple(max(1, round(side / divisor)) * divisor for side in sides)
         raise ValueError(
-            f"image_shape {tuple(image_shape)} must be divisible by {reason or f'patch_size {patch_size}'}; "
-            f"nearest: {(*nearest, channels)}"
+            f"image_shape {tuple(image_shape)} must be divisible by {what} {divisor}; nearest: {(*nearest, channels)}"
         )
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 import mixer_tf as mt
 
+IMAGE_SHAPE = (24, 40, 3)
+
 
 @dataclasses.dataclass(frozen=True)
 class Tiny:
@@ -22,7 +24,7 @@ class Tiny:
 
     arguments: dict
     strides: tuple[int, ...]
-    image_shape: tuple[int, int, int] = (24, 40, 3)
+    image_shape: tuple[int, int, int] = IMAGE_SHAPE
     unreached: tuple[str, ...] = ()
     to_train: dict = dataclasses.field(default_factory=lambda: {"drop_path_rate": 0.2, "dropout": 0.1})
 
