@@ -1,7 +1,7 @@
 """Measure how fast backbones with a 1,000-class head run on this machine, in images per second.
 
     python tasks/benchmark.py mlp_mixer_s16 vit_s16 resnet50
-    python tasks/benchmark.py --image-size 224 --runs 9 --json runs/benchmark.json "mlp_mixer_*"
+    python tasks/benchmark.py --image-size 192 --runs 9 --json runs/benchmark.json "mlp_mixer_*"
 
 Inference with batches of 1 and 16, training (forward, backward, AdamW) with batches of 8, in float32 and in
 mixed_bfloat16. Every figure is the median of repeated runs after a warm-up, with the slowest run (minimum) behind it.
@@ -29,13 +29,13 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure, print the table and write the JSON file."""
-    names = [name for pattern in arguments.backbones for name in mt.list_backbones(pattern) or [pattern]]
-    image_shape = (arguments.image_size, arguments.image_size, 3)
+    names = [name for pattern in arguments.backbones for name in mt.list_backbones(pattern, reads="image") or [pattern]]
+    image_shape = (arguments.image_size, arguments.image_size, 3) if arguments.image_size else None
     path = Path(arguments.json)
     path.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before anything is measured
     results = []
     machine = machine_name()
-    print(f"{machine}; Keras {keras.__version__}, TensorFlow {tf.__version__}; {image_shape}; {arguments.runs} runs")
+    print(f"{machine}; Keras {keras.__version__}, TensorFlow {tf.__version__}; {arguments.runs} runs")
     print(
         f"\n{'images/s: median (minimum)':<28}" + "".join(f"{kind} {batch}".rjust(20) for kind, batch in MEASUREMENTS)
     )
@@ -50,7 +50,9 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"\nwritten to {path}")
 
 
-def measure(name: str, image_shape: tuple[int, int, int], precision: str, runs: int) -> dict[str, dict[str, float]]:
+def measure(
+    name: str, image_shape: tuple[int, int, int] | None, precision: str, runs: int
+) -> dict[str, dict[str, float]]:
     """Images per second of one backbone in one precision, by what it does."""
     keras.backend.clear_session()
     keras.config.set_dtype_policy(precision)
@@ -64,7 +66,7 @@ def measure(name: str, image_shape: tuple[int, int, int], precision: str, runs: 
     generator = np.random.default_rng(0)
     figures = {}
     for kind, batch in MEASUREMENTS:
-        images = tf.constant(generator.normal(size=(batch, *image_shape)), tf.float32)
+        images = tf.constant(generator.normal(size=(batch, *model.input_shape[1:])), tf.float32)
         labels = tf.constant(generator.integers(1000, size=batch))
         seconds = timed(functools.partial(calls[kind], images, labels), runs)
         figures[f"{kind}_{batch}"] = {"median": batch / statistics.median(seconds), "minimum": batch / max(seconds)}
@@ -106,7 +108,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "backbones", nargs="*", default=usual, help=f"names or patterns; without any: {' '.join(usual)}"
     )
-    parser.add_argument("--image-size", type=positive, default=224, help="side in pixels")
+    parser.add_argument("--image-size", type=positive, help="side in pixels; without: each one's own")
     parser.add_argument("--runs", type=positive, default=9, help="repetitions of every figure")
     parser.add_argument("--json", default="runs/benchmark.json", help="where the figures go")
     try:

@@ -46,7 +46,7 @@ def compare(path: Path) -> dict[str, float]:
         raise ValueError(f"architecture must be one of {', '.join(BUILDERS)}; given: {architecture!r}")
     model = BUILDERS[architecture](config)
     config.done()
-    mt.load_weights(model, under("weights/", arrays))
+    mt.load_weights(model, under("weights/", arrays), resize=False)
 
     expected = under("outputs/", arrays)
     if not expected:

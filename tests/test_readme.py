@@ -1,9 +1,10 @@
-"""The README tells the truth: its Python runs, its commands and files exist, its figures are those of the recipes."""
+"""The README tells the truth: its Python runs, its commands and files exist.
+
+Its tables are compared with the code in `tests/tasks/test_model_table.py`.
+"""
 
 import re
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,20 +40,3 @@ def test_make_targets_that_it_names_exist():
     assert targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
-
-
-def recipe_rows():
-    """(recipe, figures) of the table of measured runs."""
-    return re.findall(r"^\| `(\w+)` \|[^|]*\|([^\n]*)\|$", README, flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize(("recipe", "figures"), [row for row in recipe_rows() if row[0].startswith(("digits", "fash"))])
-def test_figures_of_a_run_are_those_of_its_recipe(recipe, figures):
-    docstring = (ROOT / "tasks" / "recipes" / f"{recipe}.py").read_text()
-    for figure in (cell.strip() for cell in figures.split("|")):
-        assert figure in docstring, figure
-
-
-def test_table_of_runs_has_every_recipe_that_was_run():
-    measured = {path.stem for path in (ROOT / "tasks" / "recipes").glob("*.py") if "Measured" in path.read_text()}
-    assert {recipe for recipe, _ in recipe_rows()} == measured

@@ -1,6 +1,7 @@
-"""How large a model is."""
+"""How large a model is, and how much it computes."""
 
 import math
+import re
 
 import keras
 
@@ -18,3 +19,69 @@ def count_parameters(model: keras.Model) -> int:
         11689512
     """
     return sum(math.prod(weight.shape) for weight in model.weights if weight.name not in NOT_LEARNED)
+
+
+def count_multiply_adds(model: keras.Model) -> int:
+    """Number of multiply-adds for one example, as papers count them: products of matrices and convolutions alone.
+
+    Counted from the TensorFlow graph, so that attention products and layers of one's own are in it; norms, activations
+    and sums are not. Inputs must have fixed shapes. Inside a `keras.StatelessScope` the model needs no weights.
+
+    Raises:
+        ValueError: when an input has no fixed shape, or the graph has functions within (as Keras's convolutions in
+            groups have on a CPU).
+
+    Example:
+        >>> import mixer_tf as mt
+        >>> count_multiply_adds(mt.classifier(mt.create_backbone("resnet18"), num_classes=1000))
+        1814073344
+    """
+    import tensorflow as tf
+
+    if unknown := [tensor.name for tensor in model.inputs if None in tensor.shape[1:]]:
+        raise ValueError(f"inputs must have fixed shapes for counting; given: {', '.join(unknown)} without")
+    specs = [tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
+    call = tf.function(lambda *inputs: model(inputs[0] if len(inputs) == 1 else list(inputs), training=False))
+    operations = call.get_concrete_function(*specs).graph.get_operations()
+    if nested := [operation.name for operation in operations if "PartitionedCall" in operation.type]:
+        raise ValueError(f"a model must have one flat graph for counting; given: {', '.join(nested)} with their own")
+    return sum(_COUNTERS[operation.type](operation) for operation in operations if operation.type in _COUNTERS)
+
+
+def _sizes(tensor) -> list[int]:
+    return tensor.shape.as_list()
+
+
+def _matrix_product(operation) -> int:
+    """Every number of the output is a sum over the axis that the two factors share."""
+    transposed = "transpose_a" if operation.type == "MatMul" else "adj_x"
+    shared = _sizes(operation.inputs[0])[-2 if operation.get_attr(transposed) else -1]
+    return math.prod(_sizes(operation.outputs[0])) * shared
+
+
+def _convolution(operation) -> int:
+    rows, columns, channels, _ = _sizes(operation.inputs[1])  # of the group's inputs
+    return math.prod(_sizes(operation.outputs[0])) * rows * columns * channels
+
+
+def _depthwise_convolution(operation) -> int:
+    rows, columns, _, _ = _sizes(operation.inputs[1])
+    return math.prod(_sizes(operation.outputs[0])) * rows * columns
+
+
+def _einsum(operation) -> int:
+    """One product for every combination of the letters."""
+    terms = re.split("->|,", operation.get_attr("equation").decode())
+    letters: dict[str, int] = {}
+    for term, tensor in zip(terms, operation.inputs, strict=False):
+        letters |= dict(zip(term, _sizes(tensor), strict=True))
+    return math.prod(letters.values()) if len(operation.inputs) > 1 else 0
+
+
+_COUNTERS = {
+    "MatMul": _matrix_product,
+    "BatchMatMulV2": _matrix_product,
+    "Conv2D": _convolution,
+    "DepthwiseConv2dNative": _depthwise_convolution,
+    "Einsum": _einsum,
+}

@@ -65,7 +65,8 @@ def create_backbone(name: str, image_shape: tuple[int, int, int] | None = None, 
 
     Args:
         name: one of `list_backbones()`, or an architecture (`"vit"`) whose sizes you then all give yourself.
-        image_shape: (height, width, channels) in pixels, for backbones that read pictures; None for (224, 224, 3).
+        image_shape: (height, width, channels) in pixels, for backbones that read pictures; None for the size that the
+            variant was published for, most often (224, 224, 3).
         **arguments: any argument of the architecture's builder, in place of the variant's own value.
 
     Raises:
@@ -84,7 +85,8 @@ def create_backbone(name: str, image_shape: tuple[int, int, int] | None = None, 
     build, variant = builders[name]
     arguments = {"name": name, **variant, **arguments}
     if _reads_images(build):
-        arguments["image_shape"] = _checked_image_shape((224, 224, 3) if image_shape is None else image_shape)
+        usual = arguments.pop("image_shape", (224, 224, 3))
+        arguments["image_shape"] = _checked_image_shape(usual if image_shape is None else image_shape)
     elif image_shape is not None:
         raise ValueError(f"{name} reads text and takes no image_shape; given: {image_shape}; give sequence_length")
     known = {key: parameter.default for key, parameter in inspect.signature(build).parameters.items()}

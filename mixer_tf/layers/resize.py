@@ -15,12 +15,16 @@ def _cubic(x, a: float):
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def bicubic_matrix(size_in: int, size_out: int) -> np.ndarray:
-    """`[size_out, size_in]`, PyTorch's bicubic: a = -0.75, half-pixel centres, border taps clamped, no antialias.
+def bicubic_matrix(size_in: int, size_out: int, *, align_corners: bool = False) -> np.ndarray:
+    """`[size_out, size_in]`, PyTorch's bicubic: a = -0.75, border taps clamped, no antialias.
 
-    DINOv2 resizes its position table so in every call, RaftMLP its feature maps.
+    Half-pixel centres, or with `align_corners` the first and last values on top of each other. DINOv2 resizes its
+    position table so in every call, RaftMLP its feature maps, GFNet (with aligned corners) its filters.
     """
-    source = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
+    if align_corners:
+        source = np.arange(size_out) * ((size_in - 1) / max(size_out - 1, 1))
+    else:
+        source = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
     first = np.floor(source).astype(int)
     matrix = np.zeros((size_out, size_in))
     for tap in range(-1, 3):

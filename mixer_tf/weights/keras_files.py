@@ -9,9 +9,9 @@ import keras
 
 from mixer_tf.weights.files import Checkpoint, check_file
 from mixer_tf.weights.layouts import OWN
-from mixer_tf.weights.positions import grid_metadata
 from mixer_tf.weights.preprocessing import preprocessing_metadata
 from mixer_tf.weights.report import one_line
+from mixer_tf.weights.resizing import grid_metadata
 
 KERAS_FILES = (".keras", ".weights.h5")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -118,6 +119,14 @@ class Binding:
         value = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
         return value if self.rows is None else value[np.argsort(self.rows)]
 
+    def in_our_axes(self, array: np.ndarray) -> np.ndarray | None:
+        """A single array as our variable would have it, whatever its sizes; None where it has other axes."""
+        rank = len(self.variable.shape)
+        if len(self.names) > 1 or self.rows is not None or math.prod(array.shape[rank:]) != 1 or array.ndim < rank:
+            return None
+        array = array.reshape(array.shape[:rank])
+        return array.transpose(np.argsort(self.axes)) if self.axes else array
+
     def to_arrays(self, value: np.ndarray | None = None) -> list[np.ndarray]:
         """The reference's arrays, from a value of the variable; None takes the one that it has."""
         value = keras.ops.convert_to_numpy(self.variable) if value is None else value
@@ -144,6 +153,8 @@ class Layout:
         aliases: names of arrays -> the array whose numbers they repeat: a file may have either or both.
         derived: arrays that follow from the rest of the model -> (our layer that they stand beside, (model, layer) ->
             value): left out on load, written on save.
+        resized: our names (as in `modules`) of weights that belong to one image size -> the rule that resizes them,
+            from `mixer_tf/weights/resizing.py`.
     """
 
     name: str
@@ -157,6 +168,7 @@ class Layout:
     derived: Mapping[str, tuple[str, Callable[[keras.Model, layers.Layer], np.ndarray]]] = dataclasses.field(
         default_factory=dict
     )
+    resized: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
 
     def respell(self, name: str) -> str:
         """The layout's own spelling of an array's name."""
@@ -187,6 +199,12 @@ class Layout:
         """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""
         heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
         return [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+
+    def resize_rule(self, layer: layers.Layer, variable: keras.Variable) -> Callable | None:
+        """How the variable is resized for another image size; None if it does not depend on it."""
+        names = (f"{layer.name}/{variable.name}", layer.name)
+        rules = (rule for key, rule in self.resized.items() for name in names if re.fullmatch(_pattern(key), name))
+        return next(rules, None)
 
     def without_aliases(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The arrays without those that repeat another one.

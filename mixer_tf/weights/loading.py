@@ -13,14 +13,13 @@ import ml_dtypes
 import numpy as np
 
 from mixer_tf.data.preprocess import Preprocessing
-from mixer_tf.layers.tokens import PositionEmbedding
 from mixer_tf.weights.files import Checkpoint, read_checkpoint
 from mixer_tf.weights.keras_files import KERAS_FILES, read_keras
 from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout
 from mixer_tf.weights.layouts import OWN, architecture_of, guess, layout_named, layouts_of
-from mixer_tf.weights.positions import fit_positions, grid_of
 from mixer_tf.weights.preprocessing import find_preprocessing
 from mixer_tf.weights.report import LoadReport, WeightsMismatch
+from mixer_tf.weights.resizing import grids_of, resized
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +33,15 @@ def load_weights(
     *,
     layout: str | None = None,
     skip_head: bool = False,
+    resize: bool = True,
     preprocessing: Preprocessing | None = None,
 ) -> LoadReport:
     """Load a published checkpoint into a model, strictly: every array finds its place, or nothing is loaded.
 
-    Names and axes are changed as the architecture's table in `mixer_tf/weights/layouts/` says. A position table of
-    another grid is resized to the model's by timm's antialiased bicubic rule. Other floating-point types become the
-    variables' own. PyTorch's files are read without PyTorch, and nothing in them is run.
+    Names and axes are changed as the architecture's table in `mixer_tf/weights/layouts/` says. Weights that belong to
+    another image size (position tables, token mixing, axis kernels, filters) are resized to the model's, by the rules
+    that the layout names. Other floating-point types become the variables' own. PyTorch's files are read without
+    PyTorch, and nothing in them is run.
 
     Args:
         model: a backbone, a model with a head, or any `keras.Model` that continues a backbone and calls its own last
@@ -50,6 +51,7 @@ def load_weights(
         layout: the naming in the file, such as `"timm"` or `"google"`; None finds it out from the names.
         skip_head: leave the model's head as it is and the checkpoint's out: for another number of classes, or where
             only one of the two has a head. Not for `.weights.h5`.
+        resize: resize weights that belong to another image size; False refuses them.
         preprocessing: what the weights expect of a picture; None takes it from the file, from a `config.json` (timm)
             or `preprocessor_config.json` (Hugging Face) beside it, or from what is known of such files. With the
             model's own image size it becomes `model.preprocessing`.
@@ -81,7 +83,9 @@ def load_weights(
 
     bindings, kept, needless = _correspondence(model, chosen, arrays, skip_head)
     arrays = {name: array for name, array in arrays.items() if name not in needless}
-    arrays, resized = _with_fitted_positions(bindings, arrays, grid_of(checkpoint.metadata))
+    resizings: tuple[str, ...] = ()
+    if resize:
+        arrays, resizings = resized(chosen, bindings, arrays, grids_of(model, checkpoint.metadata))
     _check_match(f"{checkpoint.name} must fit {model.name}", architecture, chosen, bindings, arrays)
     values, converted = _values(bindings, arrays)
     expected = find_preprocessing(model, preprocessing, checkpoint, chosen)
@@ -95,7 +99,7 @@ def load_weights(
         layout=chosen.name,
         arrays=len(arrays),
         parameters=sum(value.size for value in values),
-        resized=resized,
+        resized=resizings,
         converted=converted,
         skipped=(*state, *needless),
         kept=kept,
@@ -166,19 +170,6 @@ def _correspondence(
         *(name for name in arrays if layout.is_ignored(name) or (skip_head and layout.knows(name, HEAD_LAYERS))),
     }
     return bindings, tuple(kept), tuple(name for name in arrays if name in needless - wanted)
-
-
-def _with_fitted_positions(
-    bindings: list[Binding], arrays: dict[str, np.ndarray], grid: tuple[int, int] | None
-) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """The arrays with every position table at the model's grid, and notes of what was resized."""
-    fitted, notes = dict(arrays), []
-    for binding in bindings:
-        name = binding.names[0]
-        if isinstance(binding.layer, PositionEmbedding) and name in arrays:
-            fitted[name], note = fit_positions(binding.layer, arrays[name], grid)
-            notes += [f"{name} {note}"] if note else []
-    return fitted, tuple(notes)
 
 
 def _check_match(

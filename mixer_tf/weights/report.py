@@ -18,7 +18,7 @@ class LoadReport:
         layout: the naming of the arrays, as `save_weights` takes it.
         arrays: number of arrays that were loaded.
         parameters: number of numbers in them, BatchNormalization's statistics included.
-        resized: position tables that were resized, with both grids.
+        resized: arrays that belong to another image size and were resized, with both shapes.
         converted: arrays of another floating-point type than the model's, each with its type.
         skipped: arrays of the file that were left out.
         kept: arrays that the file lacks, so that the model kept its values.

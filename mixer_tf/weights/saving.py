@@ -11,8 +11,8 @@ import keras
 from mixer_tf.weights.files import write_arrays
 from mixer_tf.weights.layout import TORCH, owners
 from mixer_tf.weights.layouts import OWN, architecture_of, layout_named
-from mixer_tf.weights.positions import grid_metadata, grid_of
 from mixer_tf.weights.preprocessing import preprocessing_metadata
+from mixer_tf.weights.resizing import Grid, grid_metadata, grids_of, has_rules
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: str) -> Path:
@@ -47,8 +47,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
             "save in layout mixer_tf"
         )
     metadata = {**grid_metadata(model), **preprocessing_metadata(model), "layout": layout}
-    if path.suffix == ".npz":
-        _check_square(grid_of(metadata))
+    if path.suffix == ".npz" and has_rules(chosen, model):
+        _check_square(grids_of(model, metadata).stored)
     if chosen.convention is TORCH:
         metadata["format"] = "pt"  # transformers refuses files without it
     arrays = chosen.derived_arrays(model)
@@ -58,7 +58,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
     return path
 
 
-def _check_square(grid: tuple[int, int] | None) -> None:
+def _check_square(grid: Grid | None) -> None:
     """Refuse a 2 x 8 table in a file without metadata: it would come back as 4 x 4."""
     if grid and grid[0] != grid[1] and math.isqrt(math.prod(grid)) ** 2 == math.prod(grid):
-        raise ValueError(f"a position table of {grid[0]}x{grid[1]} patches needs a .safetensors file; given: .npz")
+        raise ValueError(f"weights for {grid[0]}x{grid[1]} patches need a .safetensors file; given: .npz")

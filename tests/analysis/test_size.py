@@ -1,6 +1,11 @@
-"""Parameter counts as papers give them."""
+"""Parameters and multiply-adds as papers count them."""
 
-from mixer_tf.analysis.size import count_parameters
+import keras
+import pytest
+from keras import layers, ops
+
+import mixer_tf as mt
+from mixer_tf.analysis.size import count_multiply_adds, count_parameters
 from tests.backbones.tiny import tiny_backbone
 
 
@@ -20,3 +25,45 @@ def test_frozen_weights_still_count():
     before = count_parameters(backbone)
     backbone.trainable = False
     assert count_parameters(backbone) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"), [("mlp_mixer_b16", 12.602), ("vit_s16", 4.599), ("resnet50", 4.089), ("resnet18", 1.814)]
+)
+def test_multiply_adds_are_those_counted_by_hand(name, billions):
+    with keras.StatelessScope():
+        model = mt.classifier(mt.create_backbone(name), 1000)
+        assert count_multiply_adds(model) == pytest.approx(billions * 1e9, rel=1e-3)
+        keras.backend.clear_session()
+
+
+def multiply_adds(function, *shapes):
+    inputs = [keras.Input(shape) for shape in shapes]
+    return count_multiply_adds(keras.Model(inputs, function(*inputs)))
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "expected"),
+    [
+        (lambda x: layers.Dense(5)(x), [(7, 11)], 7 * 11 * 5),
+        (lambda x: layers.Conv2D(4, (3, 5), padding="same")(x), [(6, 8, 2)], 6 * 8 * 4 * 3 * 5 * 2),
+        (lambda x: layers.Conv2D(4, 3, strides=2)(x), [(7, 9, 6)], 3 * 4 * 4 * 9 * 6),
+        (lambda x: layers.DepthwiseConv2D(3, padding="same")(x), [(6, 8, 5)], 6 * 8 * 5 * 9),
+        (lambda x, y: ops.matmul(x, y), [(2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
+        (lambda x, y: ops.matmul(x, ops.swapaxes(y, 1, 2)), [(3, 4), (5, 4)], 3 * 4 * 5),
+        (lambda x, y: ops.einsum("bhwc,bhvc->bwvc", x, y), [(2, 3, 4), (2, 5, 4)], 2 * 3 * 5 * 4),
+        (lambda x: ops.softmax(x + 1), [(3, 4)], 0),
+    ],
+)
+def test_every_product_is_counted_once(function, shapes, expected):
+    assert multiply_adds(function, *shapes) == expected
+
+
+def test_an_input_without_a_fixed_shape_is_refused():
+    with pytest.raises(ValueError, match="inputs must have fixed shapes for counting; given: picture without"):
+        count_multiply_adds(keras.Sequential([keras.Input((None, 4), name="picture"), layers.Dense(3)]))
+
+
+def test_a_graph_with_functions_of_its_own_is_refused():
+    with pytest.raises(ValueError, match="one flat graph for counting"):
+        multiply_adds(lambda x: layers.Conv2D(4, 3, groups=2)(x), (7, 9, 6))

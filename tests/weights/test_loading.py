@@ -215,7 +215,7 @@ class TestPositions:
         assert load_weights(third, path).resized == ("pos_embed 2x8 -> 4x4",)
 
     def test_an_npz_cannot_tell_every_grid(self, tmp_path):
-        with pytest.raises(ValueError, match=r"2x8 patches needs a \.safetensors file"):
+        with pytest.raises(ValueError, match=r"2x8 patches need a \.safetensors file"):
             save_weights(vit((16, 64, 3)), tmp_path / "w.npz", layout="google")
 
 

@@ -1,6 +1,7 @@
 """MLP-Mixer's checkpoints: timm's names, and Google's own in Flax."""
 
 from mixer_tf.weights.layout import FLAX, TORCH, Layout
+from mixer_tf.weights.resizing import tokens
 
 
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
@@ -8,6 +9,12 @@ def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "crop": 0.875, "interpolation": "bilinear"}
     return {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop": 0.875, "interpolation": "bicubic"}
 
+
+RESIZED = {
+    "block{i}_token_mixing_fc1/kernel": tokens(inputs=(0,)),
+    "block{i}_token_mixing_fc2/kernel": tokens(outputs=(1,)),
+    "block{i}_token_mixing_fc2/bias": tokens(outputs=(0,)),
+}
 
 TIMM = Layout(
     name="timm",
@@ -21,6 +28,7 @@ TIMM = Layout(
         "head": "head",
     },
     preprocessing=_preprocessing,
+    resized=RESIZED,
 )
 
 GOOGLE = Layout(
@@ -35,6 +43,7 @@ GOOGLE = Layout(
         "head": "head",
     },
     preprocessing=_preprocessing,
+    resized=RESIZED,
 )
 
 LAYOUTS = (TIMM, GOOGLE)
