@@ -22,3 +22,12 @@ def test_config_keeps_it():
     model = tiny_classifier("vit")
     model.preprocessing = Preprocessing(IMAGE_SHAPE[:2])
     assert type(model).from_config(model.get_config()).preprocessing == model.preprocessing
+
+
+def test_arguments_of_the_published_classifier_survive_a_keras_file(tmp_path):
+    model = tiny_classifier("mlp_mixer")
+    assert model.classifier_arguments is None
+    model.classifier_arguments = {"norm_epsilon": 1e-6, "pool": "average"}
+    model.save(tmp_path / "model.keras")
+    assert keras.models.load_model(tmp_path / "model.keras").classifier_arguments == model.classifier_arguments
+    assert type(model).from_config(model.get_config()).classifier_arguments == model.classifier_arguments

@@ -8,76 +8,61 @@ from collections.abc import Callable
 
 import keras
 
-from mixer_tf.backbones.eamlp import VARIANTS as EAMLP
-from mixer_tf.backbones.eamlp import eamlp
-from mixer_tf.backbones.ff_only import VARIANTS as FF_ONLY
-from mixer_tf.backbones.ff_only import ff_only
-from mixer_tf.backbones.bert import VARIANTS as BERT
-from mixer_tf.backbones.bert import bert
-from mixer_tf.backbones.fnet import VARIANTS as FNET
-from mixer_tf.backbones.fnet import fnet
-from mixer_tf.backbones.gmlp import TEXT_VARIANTS as GMLP_TEXT
-from mixer_tf.backbones.gmlp import VARIANTS as GMLP
-from mixer_tf.backbones.gmlp import gmlp, gmlp_text
-from mixer_tf.backbones.gpt2 import VARIANTS as GPT2
-from mixer_tf.backbones.gpt2 import gpt2
-from mixer_tf.backbones.mlp_mixer import TEXT_VARIANTS as MLP_MIXER_TEXT
-from mixer_tf.backbones.cycle_mlp import VARIANTS as CYCLE_MLP
-from mixer_tf.backbones.cycle_mlp import cycle_mlp
-from mixer_tf.backbones.hire_mlp import VARIANTS as HIRE_MLP
-from mixer_tf.backbones.hire_mlp import hire_mlp
-from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
-from mixer_tf.backbones.mlp_mixer import mlp_mixer, mlp_mixer_text
-from mixer_tf.backbones.resmlp import TEXT_VARIANTS as RESMLP_TEXT
-from mixer_tf.backbones.resmlp import VARIANTS as RESMLP
-from mixer_tf.backbones.resmlp import resmlp, resmlp_text
-from mixer_tf.backbones.resnet import VARIANTS as RESNET
-from mixer_tf.backbones.resnet import resnet
-from mixer_tf.backbones.vip import VARIANTS as VIP
-from mixer_tf.backbones.vip import vip
-from mixer_tf.backbones.gfnet import HIERARCHICAL_VARIANTS as GFNET_H
-from mixer_tf.backbones.gfnet import VARIANTS as GFNET
-from mixer_tf.backbones.gfnet import gfnet, gfnet_h
-from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
-from mixer_tf.backbones.mlp_mixer import mlp_mixer
-from mixer_tf.backbones.raft_mlp import VARIANTS as RAFT_MLP
-from mixer_tf.backbones.raft_mlp import raft_mlp
-from mixer_tf.backbones.rep_mlp_net import VARIANTS as REP_MLP_NET
-from mixer_tf.backbones.rep_mlp_net import rep_mlp_net
-from mixer_tf.backbones.resnet import VARIANTS as RESNET
-from mixer_tf.backbones.resnet import resnet
-from mixer_tf.backbones.smlp_net import VARIANTS as SMLP_NET
-from mixer_tf.backbones.smlp_net import smlp_net
-from mixer_tf.backbones.vit import VARIANTS as VIT
-from mixer_tf.backbones.vit import vit
-from mixer_tf.backbones.wave_mlp import VARIANTS as WAVE_MLP
-from mixer_tf.backbones.wave_mlp import wave_mlp
+from mixer_tf.backbones import (
+    as_mlp,
+    bert,
+    conv_mlp,
+    cycle_mlp,
+    eamlp,
+    ff_only,
+    fnet,
+    gfnet,
+    gmlp,
+    gpt2,
+    hire_mlp,
+    mlp_mixer,
+    ms_mlp,
+    raft_mlp,
+    rep_mlp_net,
+    resmlp,
+    resnet,
+    s2_mlp,
+    s2_mlp_v2,
+    smlp_net,
+    vip,
+    vit,
+    wave_mlp,
+)
 from mixer_tf.checks import require, require_type
 
 ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
-    "resnet": (resnet, RESNET),
-    "bert": (bert, BERT),
-    "gpt2": (gpt2, GPT2),
-    "vit": (vit, VIT),
-    "mlp_mixer": (mlp_mixer, MLP_MIXER),
-    "ff_only": (ff_only, FF_ONLY),
-    "resmlp": (resmlp, RESMLP),
-    "eamlp": (eamlp, EAMLP),
-    "mlp_mixer_text": (mlp_mixer_text, MLP_MIXER_TEXT),
-    "fnet": (fnet, FNET),
-    "resmlp": (resmlp, RESMLP),
-    "resmlp_text": (resmlp_text, RESMLP_TEXT),
-    "gmlp": (gmlp, GMLP),
-    "gmlp_text": (gmlp_text, GMLP_TEXT),
-    "cycle_mlp": (cycle_mlp, CYCLE_MLP),
-    "wave_mlp": (wave_mlp, WAVE_MLP),
-    "hire_mlp": (hire_mlp, HIRE_MLP),
-    "vip": (vip, VIP),
-    "raft_mlp": (raft_mlp, RAFT_MLP),
-    "gfnet": (gfnet, GFNET),
-    "gfnet_h": (gfnet_h, GFNET_H),
-    "smlp_net": (smlp_net, SMLP_NET),
-    "rep_mlp_net": (rep_mlp_net, REP_MLP_NET),
+    "resnet": (resnet.resnet, resnet.VARIANTS),
+    "bert": (bert.bert, bert.VARIANTS),
+    "gpt2": (gpt2.gpt2, gpt2.VARIANTS),
+    "vit": (vit.vit, vit.VARIANTS),
+    "mlp_mixer": (mlp_mixer.mlp_mixer, mlp_mixer.VARIANTS),
+    "mlp_mixer_text": (mlp_mixer.mlp_mixer_text, mlp_mixer.TEXT_VARIANTS),
+    "fnet": (fnet.fnet, fnet.VARIANTS),
+    "ff_only": (ff_only.ff_only, ff_only.VARIANTS),
+    "resmlp": (resmlp.resmlp, resmlp.VARIANTS),
+    "resmlp_text": (resmlp.resmlp_text, resmlp.TEXT_VARIANTS),
+    "eamlp": (eamlp.eamlp, eamlp.VARIANTS),
+    "gmlp": (gmlp.gmlp, gmlp.VARIANTS),
+    "gmlp_text": (gmlp.gmlp_text, gmlp.TEXT_VARIANTS),
+    "raft_mlp": (raft_mlp.raft_mlp, raft_mlp.VARIANTS),
+    "cycle_mlp": (cycle_mlp.cycle_mlp, cycle_mlp.VARIANTS),
+    "gfnet": (gfnet.gfnet, gfnet.VARIANTS),
+    "gfnet_h": (gfnet.gfnet_h, gfnet.HIERARCHICAL_VARIANTS),
+    "as_mlp": (as_mlp.as_mlp, as_mlp.VARIANTS),
+    "wave_mlp": (wave_mlp.wave_mlp, wave_mlp.VARIANTS),
+    "hire_mlp": (hire_mlp.hire_mlp, hire_mlp.VARIANTS),
+    "vip": (vip.vip, vip.VARIANTS),
+    "smlp_net": (smlp_net.smlp_net, smlp_net.VARIANTS),
+    "conv_mlp": (conv_mlp.conv_mlp, conv_mlp.VARIANTS),
+    "s2_mlp": (s2_mlp.s2_mlp, s2_mlp.VARIANTS),
+    "s2_mlp_v2": (s2_mlp_v2.s2_mlp_v2, s2_mlp_v2.VARIANTS),
+    "ms_mlp": (ms_mlp.ms_mlp, ms_mlp.VARIANTS),
+    "rep_mlp_net": (rep_mlp_net.rep_mlp_net, rep_mlp_net.VARIANTS),
 }
 """Builder and variants of each architecture, in the order of the story."""
 
@@ -159,9 +144,12 @@ def _check_values(build: Callable, arguments: dict) -> None:
     for name, value in arguments.items():
         values = tuple(value) if isinstance(value, list | tuple) else (value,)
         require_type(name, values if isinstance(value, list) else value, hints[name])
-        if name in ("dropout", "stem_dropout", "drop_path_rate"):
         if name.endswith("dropout") or name == "drop_path_rate":
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
+        elif name.endswith(("_ratio", "_ratios")):
+            require(all(ratio > 0 for ratio in values), f"{name} must be above 0; given: {value}")
+        elif name == "shift_distances":
+            continue  # either side
         elif float not in (hints[name], *typing.get_args(hints[name])):  # what is counted
             sound = all(count >= 1 for count in values if type(count) is int)
             require(sound, f"{name} must be at least 1; given: {value}")

@@ -24,9 +24,9 @@ def classifier(
         backbone: a model from `mixer_tf.create_backbone`.
         num_classes: number of classes, at least 1.
         pool: `"average"` over the grid, `"token"` (the class token) or `"multi_level"` (RaftMLP's head on the end of
-            every stage); None takes the token where there is one, else the average.
-        norm_epsilon: normalise the pooled features with this epsilon (for a backbone built with `final_norm=False`);
-            None for no norm here.
+            every stage); None for what the backbone was published with: the token where there is one.
+        norm_epsilon: normalise the pooled features with this epsilon (for a ViT built with `final_norm=False`); None
+            for what the backbone was published with (`backbone.classifier_arguments`): mostly no norm here.
         pre_logits_dim: width of a Dense layer with tanh before the head, as in ViT's ImageNet-21k checkpoints; None for
             none.
         dropout: rate before the head, 0 to 1.
@@ -45,7 +45,9 @@ def classifier(
     """
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1; given: {num_classes}")
-    x = _pooled(backbone, pool)  # [b, c]
+    published = getattr(backbone, "classifier_arguments", None) or {}
+    norm_epsilon = published.get("norm_epsilon") if norm_epsilon is None else norm_epsilon
+    x = _pooled(backbone, pool or published.get("pool"))  # [b, c]
     x = layers.LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x) if norm_epsilon is not None else x
     x = layers.Dense(pre_logits_dim, activation="tanh", name="pre_logits")(x) if pre_logits_dim else x
     x = layers.Dropout(dropout, name="head_dropout")(x) if dropout else x

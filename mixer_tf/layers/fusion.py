@@ -25,6 +25,7 @@ def softmax_fusion(
     """Weigh branches `[b, h, w, c]` against each other and add them: `-> [b, h, w, c]`.
 
     The weights `[b, c, branches]` are layer `<name>_softmax`; the MLP that gives them is `<name>_fc1`, `<name>_fc2`.
+    From the pooling to the weights all is float32: a sum of many pixels overflows float16.
 
     Args:
         branches: tensors of one shape `[b, h, w, c]`.
@@ -38,19 +39,18 @@ def softmax_fusion(
     """
     channels, number = branches[0].shape[-1], len(branches)
     total = functools.reduce(operator.add, branches)
-    pooled = pool(ops.cast(total, "float32"), axis=(1, 2))  # [b, c]; a sum of many pixels overflows half precision
     logits = mlp(
-        ops.cast(pooled, total.dtype),
+        pool(ops.cast(total, "float32"), axis=(1, 2)),  # [b, c]
         hidden_dim,
         output_dim=channels * number,
         use_bias=use_bias,
         kernel_initializer=kernel_initializer,
+        dtype="float32",
         name=name,
     )
     shape = (channels, number) if branch_axis == -1 else (number, channels)
-    logits = ops.reshape(ops.cast(logits, "float32"), (-1, *shape))
-    weights = layers.Softmax(axis=branch_axis, dtype="float32", name=f"{name}_softmax")(logits)
-    weights = ops.cast(weights, total.dtype)
+    softmax = layers.Softmax(axis=branch_axis, dtype="float32", name=f"{name}_softmax")
+    weights = ops.cast(softmax(ops.reshape(logits, (-1, *shape))), total.dtype)
     parts = [weights[:, :, i] if branch_axis == -1 else weights[:, i] for i in range(number)]  # each [b, c]
     weighed = [branch * part[:, None, None] for branch, part in zip(branches, parts, strict=True)]
     return functools.reduce(operator.add, weighed)

@@ -36,13 +36,14 @@ def mlp(
     kernel_initializer="lecun_normal",
     bias_initializer="zeros",
     output_initializer=None,
+    dtype=None,
 ):
     """Dense, activation, Dense on the last axis; layers `<name>_fc1` and `<name>_fc2`.
 
     `[b, ..., c] -> [b, ..., output_dim]`, or `c` channels again where no `output_dim` is given. Every MLP of the
     package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and exact GELU into
     one CPU kernel, which it does not do for a Dense on three or four axes. `output_initializer` is for the second
-    kernel, where it differs from the first.
+    kernel, where it differs from the first; `dtype` is that of both layers, where the policy's will not do.
     """
     channels, inner_shape = x.shape[-1], x.shape[1:-1]
     output_dim = output_dim or channels
@@ -53,6 +54,7 @@ def mlp(
             use_bias=use_bias,
             kernel_initializer=_fresh(kernel_initializer),
             bias_initializer=_fresh(bias_initializer),
+            dtype=dtype,
             name=f"{name}_{suffix}",
             **arguments,
         )

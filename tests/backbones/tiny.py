@@ -6,6 +6,8 @@ import numpy as np
 
 import mixer_tf as mt
 
+IMAGE_SHAPE = (24, 40, 3)
+
 
 @dataclasses.dataclass(frozen=True)
 class Tiny:
@@ -22,7 +24,7 @@ class Tiny:
 
     arguments: dict
     strides: tuple[int, ...]
-    image_shape: tuple[int, int, int] = (24, 40, 3)
+    image_shape: tuple[int, int, int] = IMAGE_SHAPE
     unreached: tuple[str, ...] = ()
     to_train: dict = dataclasses.field(default_factory=lambda: {"drop_path_rate": 0.2, "dropout": 0.1})
 
@@ -106,6 +108,7 @@ TINY = {
         strides=(8, 16),
         image_shape=(32, 32, 3),
         to_train={"drop_path_rate": 0.2},
+    ),
     "raft_mlp": Tiny(
         {
             "stage_depths": (1, 2),
@@ -132,6 +135,41 @@ TINY = {
         },
         strides=(4, 8),
         to_train={},
+    ),
+    "as_mlp": Tiny(  # 7 channels give four groups, not five
+        {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 3},
+        strides=(4, 8),
+    ),
+    "conv_mlp": Tiny(  # sides that are odd at one stride-2 convolution or another
+        {"conv_depth": 1, "stem_dim": 6, "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8, 16),
+        image_shape=(22, 37, 3),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "s2_mlp": Tiny(
+        {"patch_sizes": (4, 2), "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+    ),
+    "s2_mlp_v2": Tiny(
+        {
+            "patch_sizes": (4, 2),
+            "stage_depths": (1, 2),
+            "stage_widths": (10, 14),
+            "mlp_ratios": (2, 3),
+            "split_attention_ratio": 0.5,
+        },
+        strides=(4, 8),
+    ),
+    "ms_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (11, 16),
+            "mix_kernels": ((1, 1, 3, 5), (3, 1, 7, 1)),
+            "shift_distances": (-2, 0, 1, 3),
+            "mlp_ratio": 3,
+        },
+        strides=(4, 8),
+        to_train={"drop_path_rate": 0.2, "layer_scale": 0.5},
     ),
 }
 

@@ -57,3 +57,13 @@ def with_classifier(backbone: keras.Model, config: Config, **arguments) -> keras
     """The backbone itself where the file has no head."""
     num_classes = config.take("num_classes")
     return mt.classifier(backbone, num_classes, **arguments) if num_classes else backbone
+
+
+def optional_rules(config: Config) -> dict:
+    """The activation and the norms' epsilon, for files that need not name them: the builder's defaults are theirs."""
+    rules = {}
+    if "activation" in config:
+        rules["activation"] = config.choose("activation", ACTIVATIONS)
+    if "norm_epsilon" in config:
+        rules["norm_epsilon"] = config.take("norm_epsilon")
+    return rules

@@ -44,6 +44,17 @@ def test_norm_after_pooling_and_pre_logits_stand_before_the_head():
     assert model.get_layer("pre_logits").kernel.shape == (12, 9)
 
 
+def test_what_the_backbone_was_published_with_stands_where_the_caller_says_nothing():
+    backbone = tiny_backbone("vit")
+    backbone.classifier_arguments = {"norm_epsilon": 1e-3, "pool": "average"}
+    model = mt.classifier(backbone, 4)
+    assert [layer.name for layer in model.layers][-3:] == ["head_pool", "head_norm", "head"]
+    assert model.get_layer("head_norm").epsilon == 1e-3
+    model = mt.classifier(backbone, 4, norm_epsilon=1e-5, pool="token")
+    assert model.get_layer("head_norm").epsilon == 1e-5
+    assert "head_pool" not in [layer.name for layer in model.layers]
+
+
 def test_first_logits_are_the_initial_bias():
     model = mt.classifier(tiny_backbone("resnet"), 4, bias_initializer=-6.9)
     np.testing.assert_allclose(model(images()), np.full((2, 4), -6.9))

@@ -118,6 +118,32 @@ def rep_mlp_net(image_shape=IMAGE_SHAPE, **arguments):
     return mt.create_backbone("rep_mlp_net", image_shape, **{**sizes, **arguments})
 
 
+def as_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 3}
+    return mt.create_backbone("as_mlp", image_shape, **{**sizes, **arguments})
+
+
+def conv_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"conv_depth": 2, "stem_dim": 6, "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("conv_mlp", image_shape, **{**sizes, **arguments})
+
+
+def s2_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_sizes": (4, 2), "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("s2_mlp", image_shape, **{**sizes, **arguments})
+
+
+def s2_mlp_v2(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_sizes": (4, 2), "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("s2_mlp_v2", image_shape, **{**sizes, **arguments})
+
+
+def ms_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    kernels = ((1, 1, 3, 5, 7), (1, 3, 3, 5, 7))
+    sizes = {"stage_depths": (1, 2), "stage_widths": (10, 18), "mix_kernels": kernels, "mlp_ratio": 3}
+    return mt.create_backbone("ms_mlp", image_shape, **{**sizes, **arguments})
+
+
 FORMS = {
     "mixer timm": (mlp_mixer, "mlp_mixer", "timm", {}),
     "mixer google": (mlp_mixer, "mlp_mixer", "google", {}),
@@ -165,6 +191,11 @@ FORMS = {
     "smlp_net": (smlp_net, "smlp_net", "authors", {}),
     "rep_mlp_net": (rep_mlp_net, "rep_mlp_net", "authors", {}),
     "rep_mlp_net merged": (lambda: rep_mlp_net(deploy=True), "rep_mlp_net", "authors", {}),
+    "as_mlp authors": (as_mlp, "as_mlp", "authors", {}),
+    "conv_mlp authors": (conv_mlp, "conv_mlp", "authors", {}),
+    "s2_mlp jittor_mlp": (s2_mlp, "s2_mlp", "jittor_mlp", {}),
+    "s2_mlp_v2 jittor_mlp": (s2_mlp_v2, "s2_mlp_v2", "jittor_mlp", {}),
+    "ms_mlp authors": (ms_mlp, "ms_mlp", "authors", {}),
 }
 """Every architecture in every layout: backbone, architecture, layout, arguments of the head (None for no head)."""
 
