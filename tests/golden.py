@@ -94,7 +94,7 @@ def output_tensor(model: keras.Model, name: str):
     if name in ("features", "sequence"):
         pyramid = [layer for layer in layer_names if layer[0] == "P" and layer[1:].isdigit()]
         last = [*pyramid, *(layer for layer in ("norm",) if layer in layer_names)]
-        last = last or [layer for layer in layer_names if layer.startswith("block")]
+        last = last or [layer for layer in layer_names if layer.startswith("block")] or layer_names
         return model.get_layer(last[-1]).output
     if name.startswith("stage_"):
         staged = [layer for layer in layer_names if layer.startswith(f"stage{name.removeprefix('stage_')}_block")]
