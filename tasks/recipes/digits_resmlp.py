@@ -1,7 +1,7 @@
 """ResMLP on scikit-learn's digits.
 
 Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32:
-00.0 % of the held-out fifth, 000,000 parameters, 00 s of training.
+98.9 % of the held-out fifth, 192,074 parameters, 235 s of training.
 
     python tasks/image_classification.py tasks/recipes/digits_resmlp.py
 """
@@ -19,7 +19,6 @@ recipe = ImageClassification(
         "hidden_dim": 64,
         "channels_mlp_dim": 256,
         "layer_scale": 0.1,
-        "drop_path_rate": 0.0,
     },
     batch_size=64,
     epochs=40,
