@@ -82,7 +82,7 @@ def raft_mlp(
     if token_mixing not in BLOCKS:
         raise ValueError(f"token_mixing must be one of {', '.join(BLOCKS)}; given: {token_mixing!r}")
     image = x = keras.Input(image_shape, name="image")  # [b, H, W, 3]
-    grid = 2 * (pretrained_image_size,) if pretrained_image_size else image_shape[:2]
+    grid: tuple[int, ...] = 2 * (pretrained_image_size,) if pretrained_image_size else image_shape[:2]
     for i, (depth, width, patch_size, raft_size) in enumerate(
         zip(stage_depths, stage_widths, patch_sizes, raft_sizes, strict=True), start=1
     ):

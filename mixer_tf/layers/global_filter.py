@@ -48,7 +48,7 @@ class GlobalFilter(layers.Layer):
         return input_shape
 
 
-def dft_matrices(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def dft_matrices(height: int, width: int) -> list[np.ndarray]:
     """The 2-D real Fourier transform and its inverse, axis by axis, as real matrices in float32.
 
     Real and imaginary parts stand one below the other: `[2 k, w]` from `w` numbers to `k = w // 2 + 1` frequencies,
@@ -61,7 +61,7 @@ def dft_matrices(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.nd
     to_columns = np.concatenate([cos, -sin])
     alone = np.arange(width // 2 + 1)[:, None] * 2 % width == 0  # has no mirror image, as all other frequencies have
     from_columns = np.concatenate([np.where(alone, 1, 2) * cos, np.where(alone, 0, -2) * sin]).T / width
-    return tuple(matrix.astype("float32") for matrix in (to_columns, to_rows, from_rows, from_columns))
+    return [matrix.astype("float32") for matrix in (to_columns, to_rows, from_rows, from_columns)]
 
 
 def _waves(size: int) -> tuple[np.ndarray, np.ndarray]:

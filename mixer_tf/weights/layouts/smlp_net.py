@@ -10,7 +10,11 @@ def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set
     return {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "crop": 0.875, "interpolation": "bicubic"}
 
 
-_KERNEL = {"shape": lambda shape, heads: (*shape, 1, 1)}
+def _kernel(module: str) -> Parts:
+    """A matrix in our orientation already, as a 1x1 convolution."""
+    return Parts((f"{module}.weight",), shape=lambda shape, heads: (*shape, 1, 1))
+
+
 _OURS, _TOKENS, _CHANNELS = "stage{i}_block{j}", "token_mix.{b}", "channel_mix.{b}"
 
 AUTHORS = Layout(
@@ -23,9 +27,9 @@ AUTHORS = Layout(
         f"{_OURS}_depthwise": f"{_TOKENS}.0.conv_merge.Conv",
         f"{_OURS}_axes_norm": f"{_TOKENS}.1.BN",
         # the reference's names are misleading: "h" acts along the width and "w" (in "proh_w") along the height
-        f"{_OURS}_along_row/kernel": Parts((f"{_TOKENS}.1.proj_h.weight",), **_KERNEL),
+        f"{_OURS}_along_row/kernel": _kernel(f"{_TOKENS}.1.proj_h"),
         f"{_OURS}_along_row/bias": f"{_TOKENS}.1.proj_h.bias",
-        f"{_OURS}_along_column/kernel": Parts((f"{_TOKENS}.1.proh_w.weight",), **_KERNEL),
+        f"{_OURS}_along_column/kernel": _kernel(f"{_TOKENS}.1.proh_w"),
         f"{_OURS}_along_column/bias": f"{_TOKENS}.1.proh_w.bias",
         f"{_OURS}_fuse": conv1x1(f"{_TOKENS}.1.fuse"),
         f"{_OURS}_mlp_norm": f"{_CHANNELS}.1",
