@@ -72,4 +72,12 @@ PRESETS = {
         f"mixer_{size}_224": Preset(f"mlp_mixer_{size}", "mlp_mixer", "timm")
         for size in ("s32", "s16", "b32", "b16", "l32", "l16", "h14")
     },
+    **{f"asmlp_{size}": Preset(f"as_mlp_{size}", "as_mlp", "authors") for size in "tsb"},
+    **{f"convmlp_{size}": Preset(f"conv_mlp_{size}", "conv_mlp", "authors") for size in "sml"},
+    **{f"s2mlp_{size}": Preset(f"s2_mlp_{size}", "s2_mlp", "jittor_mlp") for size in ("wide", "deep")},
+    "s2mlpv2_small_7_quarter_split": Preset("s2_mlp_v2_s7", "s2_mlp_v2", "jittor_mlp"),
+    "s2mlpv2_medium_7_quarter_split": Preset("s2_mlp_v2_m7", "s2_mlp_v2", "jittor_mlp"),
+    "s2mlpv2_small_7": Preset("s2_mlp_v2_s7", "s2_mlp_v2", "jittor_mlp", {"split_attention_ratio": 1}),
+    "s2mlpv2_medium_7": Preset("s2_mlp_v2_m7", "s2_mlp_v2", "jittor_mlp", {"split_attention_ratio": 1}),
+    **{f"msmlp_{size}": Preset(f"ms_mlp_{size}", "ms_mlp", "authors") for size in "tsb"},
 }
