@@ -65,8 +65,13 @@ def _convolution(operation) -> int:
 
 
 def _depthwise_convolution(operation) -> int:
-    rows, columns, _, _ = _sizes(operation.inputs[1])
-    return math.prod(_sizes(operation.outputs[0])) * rows * columns
+    """Constant taps only move pixels; of kernels padded to run side by side, what they were before is counted."""
+    kernel = operation.inputs[1]
+    if kernel.op.type == "Const":
+        return 0
+    kernels = list(kernel.op.inputs)[:-1] if kernel.op.type == "ConcatV2" else [kernel]
+    kernels = [part.op.inputs[0] if part.op.type in ("Pad", "PadV2") else part for part in kernels]
+    return math.prod(_sizes(operation.outputs[0])[:3]) * sum(math.prod(_sizes(part)) for part in kernels)
 
 
 def _einsum(operation) -> int:

@@ -6,6 +6,8 @@ from keras import layers, ops
 
 import mixer_tf as mt
 from mixer_tf.analysis.size import count_multiply_adds, count_parameters
+from mixer_tf.layers.mixed_depthwise import MixedDepthwiseConv2D
+from mixer_tf.layers.shifts import ShiftChannels
 from tests.backbones.tiny import tiny_backbone
 
 
@@ -28,7 +30,8 @@ def test_frozen_weights_still_count():
 
 
 @pytest.mark.parametrize(
-    ("name", "billions"), [("mlp_mixer_b16", 12.602), ("vit_s16", 4.599), ("resnet50", 4.089), ("resnet18", 1.814)]
+    ("name", "billions"),
+    [("mlp_mixer_b16", 12.602), ("vit_s16", 4.599), ("resnet50", 4.089), ("resnet18", 1.814), ("ms_mlp_t", 4.44)],
 )
 def test_multiply_adds_are_those_counted_by_hand(name, billions):
     with keras.StatelessScope():
@@ -49,6 +52,9 @@ def multiply_adds(function, *shapes):
         (lambda x: layers.Conv2D(4, (3, 5), padding="same")(x), [(6, 8, 2)], 6 * 8 * 4 * 3 * 5 * 2),
         (lambda x: layers.Conv2D(4, 3, strides=2)(x), [(7, 9, 6)], 3 * 4 * 4 * 9 * 6),
         (lambda x: layers.DepthwiseConv2D(3, padding="same")(x), [(6, 8, 5)], 6 * 8 * 5 * 9),
+        (lambda x: layers.DepthwiseConv2D(3, depth_multiplier=2)(x), [(6, 8, 5)], 4 * 6 * 10 * 9),
+        (lambda x: MixedDepthwiseConv2D((1, 3, 5))(x), [(6, 8, 5)], 6 * 8 * (2 * 1 + 2 * 9 + 1 * 25)),
+        (lambda x: ShiftChannels(((1, 0), (0, 2)), (2, 3))(x), [(6, 8, 5)], 0),
         (lambda x, y: ops.matmul(x, y), [(2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
         (lambda x, y: ops.matmul(x, ops.swapaxes(y, 1, 2)), [(3, 4), (5, 4)], 3 * 4 * 5),
         (lambda x, y: ops.einsum("bhwc,bhvc->bwvc", x, y), [(2, 3, 4), (2, 5, 4)], 2 * 3 * 5 * 4),

@@ -85,6 +85,20 @@ PRESETS = {
         f"mixer_{size}_224": Preset(f"mlp_mixer_{size}", "mlp_mixer", "timm")
         for size in ("s32", "s16", "b32", "b16", "l32", "l16", "h14")
     },
+    **{f"ff_linear_{size}": Preset(f"ff_only_{size}", "ff_only", "authors") for size in ("tiny", "base", "large")},
+    **{
+        f"{name}_224": Preset(f"resmlp_{size}", "resmlp", "timm")
+        for name, size in (("resmlp_12", "s12"), ("resmlp_24", "s24"), ("resmlp_36", "s36"), ("resmlp_big_24", "b24"))
+    },
+    **{
+        name: Preset(f"resmlp_{size}", "resmlp", "facebook")
+        for name, size in (("fb_resmlp_12", "s12"), ("fb_resmlp_24", "s24"), ("fb_resmlp_36", "s36"))
+    },
+    "fb_resmlpB_24": Preset("resmlp_b24", "resmlp", "facebook"),
+    **{f"eamlp_T2t_vit_{depth}_224": Preset(f"eamlp_{depth}", "eamlp", "authors") for depth in (7, 10, 12, 14, 19, 24)},
+    "eamlp_T2t_vit_7_384": Preset("eamlp_7", "eamlp", "authors", side(384)),
+    **{f"eamlp_T2t_vit_t_{depth}_224": Preset(f"eamlp_t_{depth}", "eamlp", "authors_t") for depth in (14, 19, 24)},
+    **{f"gmlp_{size}_224": Preset(f"gmlp_{size}", "gmlp", "timm") for size in ("ti16", "s16", "b16")},
     "raftmlp_s": _raft("s"),
     "raftmlp_m": _raft("m"),
     "raftmlp_l": _raft("l"),
@@ -95,6 +109,16 @@ PRESETS = {
     "raft_mlp_r_1": _raft("isotropic_r1"),
     "raft_mlp_deep": _raft("isotropic_deep"),
     "org_mixer": _raft("isotropic_mixer"),
+    **{
+        f"cyclemlp_{size}": Preset(f"cycle_mlp_{size}", "cycle_mlp", "authors")
+        for size in ("b1", "b2", "b3", "b4", "b5")
+    },
+    **{f"wavemlp_{size}": Preset(f"wave_mlp_{size}", "wave_mlp", "authors") for size in ("t_dw", "t", "s", "m", "b")},
+    **{
+        f"hiremlp_{size}": Preset(f"hire_mlp_{size[0]}", "hire_mlp", "authors")
+        for size in ("tiny", "small", "base", "large")
+    },
+    **{f"vip_{size}": Preset(f"vip_{size}", "vip", "authors") for size in ("s14", "s7", "m7", "l7")},
     **{f"gfnet_{size}": Preset(f"gfnet_{size}", "gfnet", "authors") for size in ("ti", "xs", "s", "b")},
     **{f"gfnet_h_{size}": Preset(f"gfnet_h_{size}", "gfnet_h", "authors") for size in ("ti", "s", "b")},
     **{f"smlpnet_{size}": Preset(f"smlp_net_{size}", "smlp_net", "authors") for size in ("t", "s", "b")},
@@ -102,4 +126,12 @@ PRESETS = {
         f"repmlpnet_{size}": Preset(f"rep_mlp_net_{size}", "rep_mlp_net", "authors", side(int(size[1:])))
         for size in ("t224", "b224", "t256", "b256", "d256", "l256")
     },
+    **{f"asmlp_{size}": Preset(f"as_mlp_{size}", "as_mlp", "authors") for size in "tsb"},
+    **{f"convmlp_{size}": Preset(f"conv_mlp_{size}", "conv_mlp", "authors") for size in "sml"},
+    **{f"s2mlp_{size}": Preset(f"s2_mlp_{size}", "s2_mlp", "jittor_mlp") for size in ("wide", "deep")},
+    "s2mlpv2_small_7_quarter_split": Preset("s2_mlp_v2_s7", "s2_mlp_v2", "jittor_mlp"),
+    "s2mlpv2_medium_7_quarter_split": Preset("s2_mlp_v2_m7", "s2_mlp_v2", "jittor_mlp"),
+    "s2mlpv2_small_7": Preset("s2_mlp_v2_s7", "s2_mlp_v2", "jittor_mlp", {"split_attention_ratio": 1}),
+    "s2mlpv2_medium_7": Preset("s2_mlp_v2_m7", "s2_mlp_v2", "jittor_mlp", {"split_attention_ratio": 1}),
+    **{f"msmlp_{size}": Preset(f"ms_mlp_{size}", "ms_mlp", "authors") for size in "tsb"},
 }
