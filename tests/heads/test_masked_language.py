@@ -74,5 +74,5 @@ def test_a_backbone_that_reads_pictures_is_refused():
 
 
 def test_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match="activation must be one of .*; given: 'tanhh'"):
+    with pytest.raises(ValueError, match=r"activation must be one of .*; given: 'tanhh'"):
         mt.masked_language_model(tiny_encoder("bert"), activation="tanhh")
