@@ -58,3 +58,18 @@ def _name(kind) -> str:
     if typing.get_origin(kind) is tuple:
         return "(" + ", ".join("..." if member is Ellipsis else _name(member) for member in typing.get_args(kind)) + ")"
     return (typing.get_origin(kind) or kind).__name__
+
+
+def require_per_stage(num_stages: int, **values: tuple) -> None:
+    """Refuse tuples that do not have one value for each stage.
+
+    Example:
+        >>> require_per_stage(2, stage_widths=(8, 16, 32))
+        Traceback (most recent call last):
+        ValueError: stage_widths must have one value per stage; given: 3 values, 2 stages
+    """
+    for name, value in values.items():
+        require(
+            len(value) == num_stages,
+            f"{name} must have one value per stage; given: {len(value)} values, {num_stages} stages",
+        )

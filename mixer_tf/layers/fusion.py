@@ -48,7 +48,9 @@ def softmax_fusion(
         name=name,
     )
     shape = (channels, number) if branch_axis == -1 else (number, channels)
-    weights = layers.Softmax(axis=branch_axis, name=f"{name}_softmax")(ops.reshape(logits, (-1, *shape)))
+    logits = ops.reshape(ops.cast(logits, "float32"), (-1, *shape))
+    weights = layers.Softmax(axis=branch_axis, dtype="float32", name=f"{name}_softmax")(logits)
+    weights = ops.cast(weights, total.dtype)
     parts = [weights[:, :, i] if branch_axis == -1 else weights[:, i] for i in range(number)]  # each [b, c]
     weighed = [branch * part[:, None, None] for branch, part in zip(branches, parts, strict=True)]
     return functools.reduce(operator.add, weighed)

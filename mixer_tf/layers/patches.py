@@ -2,21 +2,20 @@
 
 import math
 
-from keras import layers
+from keras import layers, ops
 
 
-def check_divisible(image_shape: tuple[int, int, int], patch_size: int) -> None:
+def check_divisible(image_shape: tuple[int, int, int], divisor: int, *, what: str = "patch_size") -> None:
     """Refuse an image shape that the patches do not tile.
 
     Raises:
-        ValueError: when a side is no multiple of `patch_size`; it names the nearest shape that is.
+        ValueError: when a side is no multiple of the divisor; it says what that is and names the nearest shape.
     """
     *sides, channels = image_shape
-    if any(side % patch_size for side in sides):
-        nearest = tuple(max(1, round(side / patch_size)) * patch_size for side in sides)
+    if any(side % divisor for side in sides):
+        nearest = tuple(max(1, round(side / divisor)) * divisor for side in sides)
         raise ValueError(
-            f"image_shape {tuple(image_shape)} must be divisible by patch_size {patch_size}; "
-            f"nearest: {(*nearest, channels)}"
+            f"image_shape {tuple(image_shape)} must be divisible by {what} {divisor}; nearest: {(*nearest, channels)}"
         )
 
 
@@ -34,19 +33,36 @@ def overlapping_patch_embedding(
     kernel_size: int,
     *,
     stride: int,
-    padding: int,
+    padding: int | None = None,
     name: str,
     kernel_initializer="lecun_normal",
     use_bias=True,
 ):
     """Project overlapping patches: `[b, h, w, c] -> [b, (h + 2 p - k) / s + 1, ..., hidden_dim]`.
 
-    Zeros are padded on every side alike, as PyTorch does; Keras's `"same"` pads an even side at its end only.
+    Zeros are padded on every side alike, as PyTorch does; Keras's `"same"` pads an even side at its end only. No
+    padding given: `(kernel_size - stride + 1) // 2`, which is 2 for 7x7 with stride 4 and 1 for 3x3 with stride 2.
+
+    Raises:
+        ValueError: when the patches do not overlap or touch and no padding is given.
     """
+    if padding is None:
+        if kernel_size < stride:
+            raise ValueError(f"patch_size must be at least patch_stride; given: {kernel_size} and {stride}")
+        padding = (kernel_size - stride + 1) // 2
     x = layers.ZeroPadding2D(padding, name=f"{name}_padding")(x)
     return layers.Conv2D(
         hidden_dim, kernel_size, strides=stride, use_bias=use_bias, kernel_initializer=kernel_initializer, name=name
     )(x)
+
+
+def unfold(x, kernel_size: int, stride: int, padding: int):
+    """Lay every window's pixels side by side: `[b, h, w, c] -> [b, h', w', kernel_size ** 2 * c]`, zeros outside.
+
+    A window's entries are ordered by row, column and channel; PyTorch's `Unfold` has the channel first.
+    """
+    x = layers.ZeroPadding2D(padding)(x)
+    return ops.image.extract_patches(x, kernel_size, strides=stride, padding="valid")
 
 
 def pyramid_level(stride: int) -> str:

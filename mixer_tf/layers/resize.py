@@ -33,6 +33,15 @@ def bicubic_matrix(size_in: int, size_out: int, *, align_corners: bool = False) 
     return matrix
 
 
+def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
+    """`[size_out, size_in]`, PyTorch's bilinear: half-pixel centres, borders clamped, no antialias.
+
+    FF-only resizes its position table so in every call.
+    """
+    source = np.clip((np.arange(size_out) + 0.5) * size_in / size_out - 0.5, 0, size_in - 1)
+    return np.maximum(0, 1 - np.abs(source[:, None] - np.arange(size_in)))
+
+
 def antialiased_bicubic_matrix(size_in: int, size_out: int) -> np.ndarray:
     """`[size_out, size_in]`, Pillow's and timm's bicubic: a = -0.5, widened when it shrinks, taps inside renormalised.
 

@@ -155,6 +155,8 @@ class Layout:
             value): left out on load, written on save.
         resized: our names (as in `modules`) of weights that belong to one image size -> the rule that resizes them,
             from `mixer_tf/weights/resizing.py`.
+        numbering: model -> (name of an array by the table -> its name for that model), where the reference counts
+            modules of which a model has only some.
     """
 
     name: str
@@ -169,6 +171,7 @@ class Layout:
         default_factory=dict
     )
     resized: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
+    numbering: Callable[[keras.Model], Callable[[str], str]] = lambda model: lambda array: array
 
     def respell(self, name: str) -> str:
         """The layout's own spelling of an array's name."""
@@ -198,7 +201,9 @@ class Layout:
     def bind(self, model: keras.Model) -> list[Binding]:
         """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""
         heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
-        return [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+        bindings = [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+        numbered = self.numbering(model)
+        return [dataclasses.replace(binding, names=tuple(map(numbered, binding.names))) for binding in bindings]
 
     def resize_rule(self, layer: layers.Layer, variable: keras.Variable) -> Callable | None:
         """How the variable is resized for another image size; None if it does not depend on it."""
@@ -232,12 +237,14 @@ class Layout:
             if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules))
             for module in parts.modules
         }
-        return counters | {
+        derived = {
             parts.modules[0]: value(model, layer)
             for template, (beside, value) in self.derived.items()
             for layer in all_layers(model)
             if (parts := _translated(layer.name, {beside: template}))
         }
+        numbered = self.numbering(model)
+        return {numbered(name): array for name, array in (counters | derived).items()}
 
     @functools.cached_property
     def _needless_patterns(self) -> list[re.Pattern]:

@@ -43,6 +43,70 @@ TINY = {
         strides=(8,),
         unreached=("token_mixing_fc2/bias",),
     ),
+    "ff_only": Tiny(
+        {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "tokens_mlp_dim": 7, "channels_mlp_dim": 14},
+        strides=(8,),
+        unreached=("block1_token_mixing_fc2/bias",),
+    ),
+    "resmlp": Tiny(
+        {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "channels_mlp_dim": 14, "layer_scale": 0.1},
+        strides=(8,),
+    ),
+    "eamlp": Tiny(
+        {
+            "num_blocks": 2,
+            "hidden_dim": 12,
+            "num_heads": 3,
+            "mlp_dim": 20,
+            "memory_units": 7,
+            "stem_dim": 5,
+            "stem_memory_units": 9,
+        },
+        strides=(16,),
+        image_shape=(32, 48, 3),
+        unreached=(  # the softmax over the tokens removes what is the same for all of them
+            *(f"block{i}_{part}" for i in (0, 1) for part in ("attention_expansion/bias", "norm1/beta")),
+            *(f"block{i}_attention_keys/bias" for i in (0, 1)),
+        ),
+        to_train={"drop_path_rate": 0.2, "dropout": 0.1, "stem_dropout": 0.1},
+    ),
+    "gmlp": Tiny({"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "ffn_dim": 14}, strides=(8,)),
+    "cycle_mlp": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "wave_mlp": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+        unreached=("stem_patch_embedding/bias", "downsample/bias", "phase/bias"),  # a BatchNormalization follows
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "hire_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (9, 14),
+            "mlp_ratios": (2, 3),
+            "region_sizes": (4, 3),
+            "step_periods": (1, 2),
+            "step_sizes": (1, 2),
+        },
+        strides=(4, 8),
+        unreached=("stem_patch_embedding/bias", "downsample/bias"),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "vip": Tiny(
+        {
+            "patch_size": 8,
+            "stage_depths": (1, 2),
+            "stage_widths": (12, 10),
+            "segments": (4, 2),
+            "mlp_ratios": (2, 3),
+        },
+        strides=(8, 16),
+        image_shape=(32, 32, 3),
+        to_train={"drop_path_rate": 0.2},
+    ),
 }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixer_tf.layers.resize import antialiased_bicubic_matrix, bicubic_matrix, resize_grid
+from mixer_tf.layers.resize import antialiased_bicubic_matrix, bicubic_matrix, bilinear_matrix, resize_grid
 
 # PyTorch 2.13: F.interpolate([0, 1, 4, 9, 16], size, mode="bicubic", align_corners=False), without and with antialias.
 SQUARES = np.arange(5.0) ** 2
@@ -47,3 +47,12 @@ def test_rows_and_columns_are_not_swapped():
     resized = resize_grid(grid, (6, 2))
     np.testing.assert_allclose(resized[:, 0], resized[:, 1])
     assert (np.diff(resized[:, 0, 0]) > 0).all()
+
+
+# torch 2.13.0: F.interpolate([0, 1, 4, 9, 16], size, mode="bilinear", align_corners=False)
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(3, [1 / 3, 4.0, 41 / 3]), (7, [0.0, 0.571429, 1.857143, 4.0, 7.571429, 12.0, 16.0])],
+)
+def test_bilinear_rule_equals_pytorch(size, expected):
+    np.testing.assert_allclose(bilinear_matrix(5, size) @ np.arange(5.0) ** 2, expected, atol=1e-6)

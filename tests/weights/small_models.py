@@ -1,8 +1,10 @@
 """Tiny models, whose sizes are pairwise different and whose pictures are not square, and arrays to load into them."""
 
+import keras
 import numpy as np
 
 import mixer_tf as mt
+from mixer_tf.layers.external_attention import external_attention_2d, multihead_external_attention
 from mixer_tf.weights.layouts import layout_named
 
 IMAGE_SHAPE = (16, 24, 3)  # a grid of 2 x 3 patches
@@ -28,6 +30,30 @@ def resnet(image_shape=IMAGE_SHAPE, **arguments):
     return mt.create_backbone("resnet", image_shape, **{**sizes, **arguments})
 
 
+def ff_only(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "tokens_mlp_dim": 9, "channels_mlp_dim": 14}
+    return mt.create_backbone("ff_only", image_shape, **{**sizes, **arguments})
+
+
+def resmlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "channels_mlp_dim": 14}
+    return mt.create_backbone("resmlp", image_shape, **{**sizes, **arguments})
+
+
+def eamlp(image_shape=(32, 48, 3), **arguments):
+    sizes = {"num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20, "memory_units": 9}
+    stem = {"stem_dim": 5, "stem_memory_units": 11}
+    return mt.create_backbone("eamlp", image_shape, **{**sizes, **stem, **arguments})
+
+
+def gmlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "ffn_dim": 14}
+    return mt.create_backbone("gmlp", image_shape, **{**sizes, **arguments})
+
+
+def external_attention_block(block, shape, **arguments):
+    x = keras.Input(shape)
+    return keras.Model(x, block(x, **arguments))
 def bert(**arguments):
     sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
     return mt.create_backbone("bert", **{**sizes, "max_positions": 11, "num_segments": 4, **arguments})
@@ -40,6 +66,26 @@ def gpt2(**arguments):
 
 def bert_with_heads(**arguments):
     return mt.masked_language_model(bert(**arguments), next_sentence=True)
+def cycle_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("cycle_mlp", image_shape, **{**sizes, **arguments})
+
+
+def wave_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
+    return mt.create_backbone("wave_mlp", image_shape, **{**sizes, **arguments})
+
+
+def hire_mlp(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
+    regions = {"region_sizes": (4, 3), "step_periods": (1, 2), "step_sizes": (1, 2)}
+    return mt.create_backbone("hire_mlp", image_shape, **{**sizes, **regions, **arguments})
+
+
+def vip(image_shape=(32, 32, 3), **arguments):
+    """Of the three stages only the third has a transition, so that numbers of stages and of modules differ."""
+    sizes = {"patch_size": 8, "stage_depths": (1, 2, 1), "stage_widths": (12, 12, 10), "segments": (4, 4, 2)}
+    return mt.create_backbone("vip", image_shape, **{**sizes, "mlp_ratios": (2, 3, 2), **arguments})
 
 
 FORMS = {
@@ -51,9 +97,33 @@ FORMS = {
     "vit google pre_logits": (vit, "vit", "google", {"pre_logits_dim": 9}),
     "dinov2 timm": (dinov2, "vit", "timm", {}),
     "dinov2 huggingface": (dinov2, "vit", "huggingface", None),
+    "ff_only authors": (ff_only, "ff_only", "authors", {}),
+    "ff_only authors resized": (lambda: ff_only(pretrained_grid=(5, 4)), "ff_only", "authors", {}),
+    "resmlp timm": (resmlp, "resmlp", "timm", {}),
+    "resmlp facebook": (resmlp, "resmlp", "facebook", {}),
+    "eamlp authors": (eamlp, "eamlp", "authors", {}),
+    "eamlp authors_t": (lambda: eamlp(stem_dropout=0.0), "eamlp", "authors_t", {}),
+    "gmlp timm": (gmlp, "gmlp", "timm", {}),
+    "external attention 2d": (
+        lambda: external_attention_block(external_attention_2d, (2, 3, 6), memory_units=4),
+        "external_attention",
+        "eanet_2d",
+        None,
+    ),
+    "external attention multihead": (
+        lambda: external_attention_block(multihead_external_attention, (5, 6), num_heads=2, memory_units=4),
+        "external_attention",
+        "eanet_multihead",
+        None,
+    ),
     "bert huggingface": (bert_with_heads, "bert", "huggingface", None),
     "bert huggingface without heads": (bert, "bert", "huggingface", None),
     "gpt2 huggingface": (lambda: mt.causal_language_model(gpt2()), "gpt2", "huggingface", None),
+    "cycle_mlp authors": (cycle_mlp, "cycle_mlp", "authors", {}),
+    "wave_mlp authors": (wave_mlp, "wave_mlp", "authors", {}),
+    "wave_mlp depthwise authors": (lambda: wave_mlp(phase="depthwise", norm="group"), "wave_mlp", "authors", {}),
+    "hire_mlp authors": (hire_mlp, "hire_mlp", "authors", {}),
+    "vip authors": (vip, "vip", "authors", {}),
     "resnet timm": (resnet, "resnet", "timm", {}),
     "resnet basic timm": (lambda: resnet(block="basic"), "resnet", "timm", {}),
 }

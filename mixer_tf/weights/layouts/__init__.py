@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
+from mixer_tf.weights.layouts import eamlp, external_attention, ff_only, gmlp, mlp_mixer, resmlp, resnet, vit
 from mixer_tf.weights.layouts import bert, gmlp, gpt2, mlp_mixer, resmlp, resnet, vit
+from mixer_tf.weights.layouts import cycle_mlp, hire_mlp, mlp_mixer, resnet, vip, vit, wave_mlp
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
@@ -15,8 +17,15 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "gpt2": gpt2.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "ff_only": ff_only.LAYOUTS,
     "resmlp": resmlp.LAYOUTS,
+    "eamlp": eamlp.LAYOUTS,
     "gmlp": gmlp.LAYOUTS,
+    "external_attention": external_attention.LAYOUTS,
+    "cycle_mlp": cycle_mlp.LAYOUTS,
+    "wave_mlp": wave_mlp.LAYOUTS,
+    "hire_mlp": hire_mlp.LAYOUTS,
+    "vip": vip.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 

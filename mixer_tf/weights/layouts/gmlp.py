@@ -1,6 +1,7 @@
 """gMLP's checkpoints: timm's names. Its authors published none; timm has one for S/16, trained there."""
 
 from mixer_tf.weights.layout import TORCH, Layout
+from mixer_tf.weights.resizing import tokens
 
 
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
@@ -8,6 +9,11 @@ def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set
 
 
 _MLP = "blocks.{i}.mlp_channels"
+
+_RESIZED = {
+    "block{i}_gate_token_mixing/kernel": tokens(inputs=(0,), outputs=(1,)),
+    "block{i}_gate_token_mixing/bias": tokens(outputs=(0,)),
+}
 
 TIMM = Layout(
     name="timm",
@@ -22,6 +28,7 @@ TIMM = Layout(
         "head": "head",
     },
     preprocessing=_preprocessing,
+    resized=_RESIZED,
 )
 
 LAYOUTS = (TIMM,)

@@ -1,6 +1,7 @@
 """ResMLP's checkpoints: timm's names, and those of the authors' files (facebookresearch/deit)."""
 
 from mixer_tf.weights.layout import TORCH, Layout, Parts
+from mixer_tf.weights.resizing import tokens
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "interpolation": "bicubic"}
 
@@ -18,6 +19,11 @@ def _affine(array: str) -> Parts:
     return Parts((array,), shape=lambda shape, heads: (1, 1, *shape))
 
 
+_RESIZED = {
+    "block{i}_token_mixing/kernel": tokens(inputs=(0,), outputs=(1,)),
+    "block{i}_token_mixing/bias": tokens(outputs=(0,)),
+}
+
 TIMM = Layout(
     name="timm",
     convention=TORCH,
@@ -34,6 +40,7 @@ TIMM = Layout(
         "head": "head",
     },
     preprocessing=_timm_preprocessing,
+    resized=_RESIZED,
 )
 
 FACEBOOK = Layout(
@@ -52,6 +59,7 @@ FACEBOOK = Layout(
         "head": "head",
     },
     preprocessing=_facebook_preprocessing,
+    resized=_RESIZED,
 )
 
 LAYOUTS = (TIMM, FACEBOOK)

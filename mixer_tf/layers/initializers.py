@@ -1,0 +1,20 @@
+"""Initial values as PyTorch's code draws them.
+
+Each is a dictionary, from which every layer makes an initialiser of its own: layers that share one *instance* of
+Keras's random initialisers share its seed and start with equal values.
+"""
+
+NORMAL = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
+"""timm's `trunc_normal_(std=.02)`: it truncates at plus and minus 2, not at two deviations, which is never reached."""
+
+TORCH_UNIFORM = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},
+}
+"""What `torch.nn.Linear` and `Conv2d` start with: uniform within `1 / sqrt(fan_in)` on either side of zero."""
+
+
+def torch_uniform(fan_in: int) -> dict:
+    """`TORCH_UNIFORM` for a kernel of which Keras does not know how many inputs an output has, as a depthwise one."""
+    limit = fan_in**-0.5
+    return {"class_name": "RandomUniform", "config": {"minval": -limit, "maxval": limit}}
