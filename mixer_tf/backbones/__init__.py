@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import keras
 
+from mixer_tf.backbones.bert import VARIANTS as BERT
+from mixer_tf.backbones.bert import bert
+from mixer_tf.backbones.cycle_mlp import VARIANTS as CYCLE_MLP
+from mixer_tf.backbones.cycle_mlp import cycle_mlp
 from mixer_tf.backbones.eamlp import VARIANTS as EAMLP
 from mixer_tf.backbones.eamlp import eamlp
 from mixer_tf.backbones.ff_only import VARIANTS as FF_ONLY
 from mixer_tf.backbones.ff_only import ff_only
-from mixer_tf.backbones.bert import VARIANTS as BERT
-from mixer_tf.backbones.bert import bert
 from mixer_tf.backbones.fnet import VARIANTS as FNET
 from mixer_tf.backbones.fnet import fnet
 from mixer_tf.backbones.gmlp import TEXT_VARIANTS as GMLP_TEXT
@@ -21,11 +23,9 @@ from mixer_tf.backbones.gmlp import VARIANTS as GMLP
 from mixer_tf.backbones.gmlp import gmlp, gmlp_text
 from mixer_tf.backbones.gpt2 import VARIANTS as GPT2
 from mixer_tf.backbones.gpt2 import gpt2
-from mixer_tf.backbones.mlp_mixer import TEXT_VARIANTS as MLP_MIXER_TEXT
-from mixer_tf.backbones.cycle_mlp import VARIANTS as CYCLE_MLP
-from mixer_tf.backbones.cycle_mlp import cycle_mlp
 from mixer_tf.backbones.hire_mlp import VARIANTS as HIRE_MLP
 from mixer_tf.backbones.hire_mlp import hire_mlp
+from mixer_tf.backbones.mlp_mixer import TEXT_VARIANTS as MLP_MIXER_TEXT
 from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
 from mixer_tf.backbones.mlp_mixer import mlp_mixer, mlp_mixer_text
 from mixer_tf.backbones.resmlp import TEXT_VARIANTS as RESMLP_TEXT
@@ -47,13 +47,12 @@ ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
     "gpt2": (gpt2, GPT2),
     "vit": (vit, VIT),
     "mlp_mixer": (mlp_mixer, MLP_MIXER),
-    "ff_only": (ff_only, FF_ONLY),
-    "resmlp": (resmlp, RESMLP),
-    "eamlp": (eamlp, EAMLP),
     "mlp_mixer_text": (mlp_mixer_text, MLP_MIXER_TEXT),
     "fnet": (fnet, FNET),
+    "ff_only": (ff_only, FF_ONLY),
     "resmlp": (resmlp, RESMLP),
     "resmlp_text": (resmlp_text, RESMLP_TEXT),
+    "eamlp": (eamlp, EAMLP),
     "gmlp": (gmlp, GMLP),
     "gmlp_text": (gmlp_text, GMLP_TEXT),
     "cycle_mlp": (cycle_mlp, CYCLE_MLP),
@@ -141,7 +140,6 @@ def _check_values(build: Callable, arguments: dict) -> None:
     for name, value in arguments.items():
         values = tuple(value) if isinstance(value, list | tuple) else (value,)
         require_type(name, values if isinstance(value, list) else value, hints[name])
-        if name in ("dropout", "stem_dropout", "drop_path_rate"):
         if name.endswith("dropout") or name == "drop_path_rate":
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
         elif float not in (hints[name], *typing.get_args(hints[name])):  # what is counted

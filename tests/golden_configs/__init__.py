@@ -1,11 +1,11 @@
 """What the configs of golden files say, as models: one file for each architecture."""
 
+from tests.golden_configs.bert import bert
+from tests.golden_configs.cycle_mlp import cycle_mlp
 from tests.golden_configs.eamlp import eamlp, external_attention_2d, multihead_external_attention
 from tests.golden_configs.ff_only import ff_only
-from tests.golden_configs.bert import bert
 from tests.golden_configs.gmlp import gmlp
 from tests.golden_configs.gpt2 import gpt2
-from tests.golden_configs.cycle_mlp import cycle_mlp
 from tests.golden_configs.hire_mlp import hire_mlp
 from tests.golden_configs.mlp_mixer import mlp_mixer
 from tests.golden_configs.resmlp import resmlp

@@ -54,6 +54,8 @@ def gmlp(image_shape=IMAGE_SHAPE, **arguments):
 def external_attention_block(block, shape, **arguments):
     x = keras.Input(shape)
     return keras.Model(x, block(x, **arguments))
+
+
 def bert(**arguments):
     sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
     return mt.create_backbone("bert", **{**sizes, "max_positions": 11, "num_segments": 4, **arguments})
@@ -66,6 +68,8 @@ def gpt2(**arguments):
 
 def bert_with_heads(**arguments):
     return mt.masked_language_model(bert(**arguments), next_sentence=True)
+
+
 def cycle_mlp(image_shape=IMAGE_SHAPE, **arguments):
     sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
     return mt.create_backbone("cycle_mlp", image_shape, **{**sizes, **arguments})

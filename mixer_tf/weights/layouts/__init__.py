@@ -7,9 +7,22 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import eamlp, external_attention, ff_only, gmlp, mlp_mixer, resmlp, resnet, vit
-from mixer_tf.weights.layouts import bert, gmlp, gpt2, mlp_mixer, resmlp, resnet, vit
-from mixer_tf.weights.layouts import cycle_mlp, hire_mlp, mlp_mixer, resnet, vip, vit, wave_mlp
+from mixer_tf.weights.layouts import (
+    bert,
+    cycle_mlp,
+    eamlp,
+    external_attention,
+    ff_only,
+    gmlp,
+    gpt2,
+    hire_mlp,
+    mlp_mixer,
+    resmlp,
+    resnet,
+    vip,
+    vit,
+    wave_mlp,
+)
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
