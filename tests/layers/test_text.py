@@ -54,7 +54,7 @@ def test_bias_is_added_to_each_channel_and_starts_at_zero():
     layer, x = Bias(), np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     np.testing.assert_array_equal(layer(x), x)
     layer.bias.assign([1.0, 2.0, 3.0])
-    np.testing.assert_allclose(layer(x), np.add(x, [1, 2, 3]), rtol=1e-6)
+    np.testing.assert_allclose(layer(x), x + np.arange(1, 4), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

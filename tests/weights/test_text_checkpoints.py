@@ -87,7 +87,9 @@ def test_old_files_load_as_well(pretraining):
 
 def test_a_head_whose_table_is_its_own_is_refused(pretraining):
     pretraining["cls.predictions.decoder.weight"] = pretraining[TABLE] + 1
-    with pytest.raises(ValueError, match=r"decoder.weight must repeat bert.embeddings.word_embeddings.weight, which"):
+    with pytest.raises(
+        ValueError, match=r"decoder\.weight must repeat bert\.embeddings\.word_embeddings\.weight, which"
+    ):
         load_weights(bert_with_heads(), pretraining)
 
 
