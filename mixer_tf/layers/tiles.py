@@ -6,6 +6,7 @@ group than they were made from. The published networks have one tile to a map; f
 """
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -25,6 +26,18 @@ def from_tiles(x, shape: tuple[int, int, int]):
     h, w, c = shape
     x = ops.reshape(x, (-1, c // num_sets, h // tile[0], w // tile[1], *tile, num_sets))
     return ops.reshape(ops.transpose(x, (0, 2, 4, 3, 5, 1, 6)), (-1, *shape))
+
+
+def convolution_matrices(kernels: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    """Convolutions `[k, k, s]`, with zeros around the tile, as matrices over its pixels: `[s, out, in]`."""
+    (height, width, num_sets), (rows, columns) = kernels.shape, tile
+    matrices = np.zeros((num_sets, rows, columns, rows, columns), kernels.dtype)
+    for i, j in np.ndindex(height, width):
+        down, right = i - height // 2, j - width // 2
+        y = np.arange(max(0, -down), min(rows, rows - down))[:, None]
+        x = np.arange(max(0, -right), min(columns, columns - right))[None]
+        matrices[:, y, x, y + down, x + right] = kernels[i, j][:, None, None]
+    return matrices.reshape(num_sets, rows * columns, rows * columns)
 
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
