@@ -8,10 +8,21 @@ Example:
 
 from mixer_tf.backbones import create_backbone, list_backbones
 from mixer_tf.export import export
+from mixer_tf.heads.causal_language import causal_language_model
 from mixer_tf.heads.classifier import classifier
+from mixer_tf.heads.masked_language import masked_language_model
 from mixer_tf.training import losses, optimizers, schedules  # noqa: F401  `.keras` files name their classes
 from mixer_tf.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
 
-__all__ = ["classifier", "create_backbone", "export", "list_backbones", "load_weights", "save_weights"]
+__all__ = [
+    "causal_language_model",
+    "classifier",
+    "create_backbone",
+    "export",
+    "list_backbones",
+    "load_weights",
+    "masked_language_model",
+    "save_weights",
+]

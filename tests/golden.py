@@ -29,6 +29,9 @@ LOGITS_TOLERANCE = {"atol": 5e-5, "rtol": 1e-5}
 INPUTS = {"attention_mask": "padding_mask"}
 """The reference's words for our inputs."""
 
+DICT_OUTPUTS = {"logits": "mlm_logits", "features": "sequence"}
+"""The same for a model that names its outputs."""
+
 FEATURE_TOLERANCE = {"atol": 2e-4, "rtol": 1e-4}
 
 
@@ -83,14 +86,15 @@ def output_tensor(model: keras.Model, name: str):
 
     Features are the tokens after the last norm where there is one; `stage_2` is what the last block of stage 2 gives.
     """
-    if isinstance(model.output, dict) and name in model.output:
-        return model.output[name]
+    if isinstance(model.output, dict):
+        return model.output[DICT_OUTPUTS.get(name, name)]
     layer_names = [layer.name for layer in model.layers]
-    if name == "logits":
+    if name in ("logits", "mlm_logits"):
         return model.output
-    if name == "features":
+    if name in ("features", "sequence"):
         pyramid = [layer for layer in layer_names if layer[0] == "P" and layer[1:].isdigit()]
-        last = [*pyramid, *(layer for layer in ("norm",) if layer in layer_names)] or layer_names
+        last = [*pyramid, *(layer for layer in ("norm",) if layer in layer_names)]
+        last = last or [layer for layer in layer_names if layer.startswith("block")] or layer_names
         return model.get_layer(last[-1]).output
     if name.startswith("stage_"):
         staged = [layer for layer in layer_names if layer.startswith(f"stage{name.removeprefix('stage_')}_block")]

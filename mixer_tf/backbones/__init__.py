@@ -8,33 +8,61 @@ from collections.abc import Callable
 
 import keras
 
-from mixer_tf.backbones.as_mlp import VARIANTS as AS_MLP
-from mixer_tf.backbones.as_mlp import as_mlp
-from mixer_tf.backbones.conv_mlp import VARIANTS as CONV_MLP
-from mixer_tf.backbones.conv_mlp import conv_mlp
-from mixer_tf.backbones.mlp_mixer import VARIANTS as MLP_MIXER
-from mixer_tf.backbones.mlp_mixer import mlp_mixer
-from mixer_tf.backbones.ms_mlp import VARIANTS as MS_MLP
-from mixer_tf.backbones.ms_mlp import ms_mlp
-from mixer_tf.backbones.resnet import VARIANTS as RESNET
-from mixer_tf.backbones.resnet import resnet
-from mixer_tf.backbones.s2_mlp import VARIANTS as S2_MLP
-from mixer_tf.backbones.s2_mlp import s2_mlp
-from mixer_tf.backbones.s2_mlp_v2 import VARIANTS as S2_MLP_V2
-from mixer_tf.backbones.s2_mlp_v2 import s2_mlp_v2
-from mixer_tf.backbones.vit import VARIANTS as VIT
-from mixer_tf.backbones.vit import vit
+from mixer_tf.backbones import (
+    as_mlp,
+    bert,
+    conv_mlp,
+    cycle_mlp,
+    eamlp,
+    ff_only,
+    fnet,
+    gfnet,
+    gmlp,
+    gpt2,
+    hire_mlp,
+    mlp_mixer,
+    ms_mlp,
+    raft_mlp,
+    rep_mlp_net,
+    resmlp,
+    resnet,
+    s2_mlp,
+    s2_mlp_v2,
+    smlp_net,
+    vip,
+    vit,
+    wave_mlp,
+)
 from mixer_tf.checks import require, require_type
 
 ARCHITECTURES: dict[str, tuple[Callable, dict[str, dict]]] = {
-    "resnet": (resnet, RESNET),
-    "vit": (vit, VIT),
-    "mlp_mixer": (mlp_mixer, MLP_MIXER),
-    "as_mlp": (as_mlp, AS_MLP),
-    "conv_mlp": (conv_mlp, CONV_MLP),
-    "s2_mlp": (s2_mlp, S2_MLP),
-    "s2_mlp_v2": (s2_mlp_v2, S2_MLP_V2),
-    "ms_mlp": (ms_mlp, MS_MLP),
+    "resnet": (resnet.resnet, resnet.VARIANTS),
+    "bert": (bert.bert, bert.VARIANTS),
+    "gpt2": (gpt2.gpt2, gpt2.VARIANTS),
+    "vit": (vit.vit, vit.VARIANTS),
+    "mlp_mixer": (mlp_mixer.mlp_mixer, mlp_mixer.VARIANTS),
+    "mlp_mixer_text": (mlp_mixer.mlp_mixer_text, mlp_mixer.TEXT_VARIANTS),
+    "fnet": (fnet.fnet, fnet.VARIANTS),
+    "ff_only": (ff_only.ff_only, ff_only.VARIANTS),
+    "resmlp": (resmlp.resmlp, resmlp.VARIANTS),
+    "resmlp_text": (resmlp.resmlp_text, resmlp.TEXT_VARIANTS),
+    "eamlp": (eamlp.eamlp, eamlp.VARIANTS),
+    "gmlp": (gmlp.gmlp, gmlp.VARIANTS),
+    "gmlp_text": (gmlp.gmlp_text, gmlp.TEXT_VARIANTS),
+    "raft_mlp": (raft_mlp.raft_mlp, raft_mlp.VARIANTS),
+    "cycle_mlp": (cycle_mlp.cycle_mlp, cycle_mlp.VARIANTS),
+    "gfnet": (gfnet.gfnet, gfnet.VARIANTS),
+    "gfnet_h": (gfnet.gfnet_h, gfnet.HIERARCHICAL_VARIANTS),
+    "as_mlp": (as_mlp.as_mlp, as_mlp.VARIANTS),
+    "wave_mlp": (wave_mlp.wave_mlp, wave_mlp.VARIANTS),
+    "hire_mlp": (hire_mlp.hire_mlp, hire_mlp.VARIANTS),
+    "vip": (vip.vip, vip.VARIANTS),
+    "smlp_net": (smlp_net.smlp_net, smlp_net.VARIANTS),
+    "conv_mlp": (conv_mlp.conv_mlp, conv_mlp.VARIANTS),
+    "s2_mlp": (s2_mlp.s2_mlp, s2_mlp.VARIANTS),
+    "s2_mlp_v2": (s2_mlp_v2.s2_mlp_v2, s2_mlp_v2.VARIANTS),
+    "ms_mlp": (ms_mlp.ms_mlp, ms_mlp.VARIANTS),
+    "rep_mlp_net": (rep_mlp_net.rep_mlp_net, rep_mlp_net.VARIANTS),
 }
 """Builder and variants of each architecture, in the order of the story."""
 
@@ -116,7 +144,7 @@ def _check_values(build: Callable, arguments: dict) -> None:
     for name, value in arguments.items():
         values = tuple(value) if isinstance(value, list | tuple) else (value,)
         require_type(name, values if isinstance(value, list) else value, hints[name])
-        if name in ("dropout", "drop_path_rate"):
+        if name.endswith("dropout") or name == "drop_path_rate":
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
         elif name.endswith(("_ratio", "_ratios")):
             require(all(ratio > 0 for ratio in values), f"{name} must be above 0; given: {value}")

@@ -4,6 +4,10 @@ Reference code: google-research/vision_transformer (`models_mixer.py`) and timm 
 
 The idea: attention is not needed to let patches talk to each other. One MLP that runs over the *tokens* of each channel
 and one that runs over the *channels* of each token, in turn, are enough.
+
+`mlp_mixer_text` is the same network on the tokens of a text. It is no part of the paper; "Pay Attention to MLPs" (Liu
+et al. 2021, arXiv 2105.08050, section 4) pretrains such a Mixer on masked words. Neither form has a table of positions:
+the MLP over the tokens has weights of its own for every position, so it knows them.
 """
 
 import keras
@@ -13,6 +17,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
+from mixer_tf.layers.text import text_inputs, token_embedding, token_mask
 
 
 def mlp_mixer(
@@ -74,9 +79,75 @@ def mlp_mixer(
     return Model(image, x, name=name)
 
 
-def mixer_block(x, *, tokens_mlp_dim, channels_mlp_dim, activation, norm_epsilon, dropout, drop_path_rate, name):
-    """Mix the tokens, then the channels, each with its own norm and residual: `[b, s, c] -> [b, s, c]`."""
+def mlp_mixer_text(
+    sequence_length: int,
+    *,
+    vocab_size: int,
+    num_blocks: int,
+    hidden_dim: int,
+    tokens_mlp_dim: int,
+    channels_mlp_dim: int,
+    activation: str = "gelu",
+    norm_epsilon: float = 1e-6,
+    dropout: float = 0.0,
+    drop_path_rate: float = 0.0,
+    name: str = "mlp_mixer_text",
+) -> keras.Model:
+    """MLP-Mixer as an encoder of text: `token_ids` and `padding_mask`, both int32 `[b, t]`, `-> [b, t, hidden_dim]`.
+
+    What stands at padded positions does not reach the others; the output there means nothing.
+
+    Args:
+        sequence_length: number of tokens t. The token-mixing weights belong to one length: shorter texts are padded.
+        vocab_size: number of different tokens.
+        num_blocks: number of Mixer blocks.
+        hidden_dim: channels of every token.
+        tokens_mlp_dim: hidden width of the MLP over the tokens.
+        channels_mlp_dim: hidden width of the MLP over the channels.
+        activation: `"gelu"` (erf) or `"gelu_tanh"`.
+        norm_epsilon: added to the variance by every LayerNormalization.
+        dropout: rate after both Dense layers of every MLP, 0 to 1.
+        drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
+        name: name of the model.
+
+    Raises:
+        ValueError: when the activation is unknown.
+
+    Example:
+        >>> encoder = mlp_mixer_text(16, vocab_size=100, num_blocks=2, hidden_dim=12, tokens_mlp_dim=7,
+        ...                          channels_mlp_dim=20)
+        >>> encoder.output.shape
+        (None, 16, 12)
+    """
+    inputs = text_inputs(sequence_length)
+    mask = token_mask(inputs["padding_mask"])  # [b, t, 1]
+    table = keras.initializers.RandomNormal(stddev=0.02)
+    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=table)  # [b, t, c]
+    for i, rate in enumerate(drop_path_rates(drop_path_rate, num_blocks)):
+        x = mixer_block(
+            x,
+            mask=mask,
+            tokens_mlp_dim=tokens_mlp_dim,
+            channels_mlp_dim=channels_mlp_dim,
+            activation=activation,
+            norm_epsilon=norm_epsilon,
+            dropout=dropout,
+            drop_path_rate=rate,
+            name=f"block{i}",
+        )
+    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    return Model(inputs, x, name=name)
+
+
+def mixer_block(
+    x, *, tokens_mlp_dim, channels_mlp_dim, activation, norm_epsilon, dropout, drop_path_rate, name, mask=None
+):
+    """Mix the tokens, then the channels, each with its own norm and residual: `[b, s, c] -> [b, s, c]`.
+
+    A mask `[b, s, 1]` takes padding out of the token mixing; after the norm, whose bias would fill it again.
+    """
     y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = y if mask is None else y * mask
     y = layers.Permute((2, 1), name=f"{name}_to_channels_first")(y)  # [b, c, s]
     y = mlp(y, tokens_mlp_dim, activation=activation, dropout=dropout, name=f"{name}_token_mixing")
     y = layers.Permute((2, 1), name=f"{name}_to_channels_last")(y)  # [b, s, c]
@@ -108,4 +179,13 @@ VARIANTS: dict[str, dict] = {
     "mlp_mixer_l32": _variant(32, 24, 1024),
     "mlp_mixer_l16": _variant(16, 24, 1024),
     "mlp_mixer_h14": _variant(14, 32, 1280),
+}
+
+TEXT_VARIANTS: dict[str, dict] = {  # the sizes of Table 1, with BERT's vocabulary
+    f"mlp_mixer_text_{size}": {
+        "sequence_length": 128,
+        "vocab_size": 30522,
+        **{key: value for key, value in VARIANTS[f"mlp_mixer_{size}16"].items() if key != "patch_size"},
+    }
+    for size in ("s", "b", "l")
 }

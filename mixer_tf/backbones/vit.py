@@ -10,9 +10,10 @@ Query, key and value come from one packed product (as in timm), which is faster 
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.attention import attention
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
@@ -72,8 +73,6 @@ def vit(
         >>> backbone.output.shape
         (None, 4, 6, 12)
     """
-    if hidden_dim % num_heads:
-        raise ValueError(f"num_heads must divide hidden_dim; given: num_heads {num_heads}, hidden_dim {hidden_dim}")
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x = patch_embedding(image, hidden_dim, patch_size, name="stem_patch_embedding")  # [b, h, w, c]
     grid = x.shape[1:]
@@ -128,25 +127,6 @@ def encoder_block(
         name=f"{name}_mlp",
     )
     return add(x, y, "mlp")
-
-
-def attention(x, num_heads: int, *, qkv_bias: bool, dropout: float, name: str):
-    """Multi-head self-attention: `[b, s, c] -> [b, s, c]`; the maps `[b, heads, s, s]` are layer `<name>_softmax`."""
-    tokens, channels = x.shape[1:]
-    head_dim = channels // num_heads
-    # Glorot's limit for three square kernels side by side, each drawn as if it stood alone.
-    packed_glorot = keras.initializers.VarianceScaling(2.0, mode="fan_avg", distribution="uniform")
-    qkv = layers.Dense(3 * channels, use_bias=qkv_bias, kernel_initializer=packed_glorot, name=f"{name}_qkv")(
-        ops.reshape(x, (-1, channels))
-    )
-    qkv = layers.Reshape((3, num_heads, head_dim), name=f"{name}_heads")(qkv)  # [b * s, 3, heads, d]
-    qkv = ops.transpose(ops.reshape(qkv, (-1, tokens, 3, num_heads, head_dim)), (2, 0, 3, 1, 4))
-    query, key, value = qkv[0] * head_dim**-0.5, qkv[1], qkv[2]  # [b, heads, s, d]
-    weights = layers.Softmax(name=f"{name}_softmax")(ops.matmul(query, ops.swapaxes(key, 2, 3)))
-    y = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))  # [b, s, heads, d]
-    y = layers.Dense(channels, name=f"{name}_projection")(ops.reshape(y, (-1, channels)))
-    y = layers.Dropout(dropout, name=f"{name}_dropout")(y) if dropout else y
-    return ops.reshape(y, (-1, tokens, channels))
 
 
 def _variant(patch_size, num_blocks, hidden_dim, num_heads, **arguments):

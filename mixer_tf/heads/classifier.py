@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from mixer_tf.heads.multi_level import fold_levels
 from mixer_tf.keras_fixes import Model
 
 
@@ -22,8 +23,8 @@ def classifier(
     Args:
         backbone: a model from `mixer_tf.create_backbone`.
         num_classes: number of classes, at least 1.
-        pool: `"average"` over the grid or `"token"` (the class token); None for what the backbone was published with:
-            the token where there is one.
+        pool: `"average"` over the grid, `"token"` (the class token) or `"multi_level"` (RaftMLP's head on the end of
+            every stage); None for what the backbone was published with: the token where there is one.
         norm_epsilon: normalise the pooled features with this epsilon (for a ViT built with `final_norm=False`); None
             for what the backbone was published with (`backbone.classifier_arguments`): mostly no norm here.
         pre_logits_dim: width of a Dense layer with tanh before the head, as in ViT's ImageNet-21k checkpoints; None for
@@ -68,8 +69,10 @@ def _pooled(backbone: keras.Model, pool: str | None):
     pool = pool or ("token" if "class_token" in layer_names else "average")
     if pool == "average":
         return layers.GlobalAveragePooling2D(name="head_pool")(backbone.output)
+    if pool == "multi_level":
+        return fold_levels(backbone)
     if pool != "token":
-        raise ValueError(f"pool must be 'average' or 'token'; given: {pool!r}")
+        raise ValueError(f"pool must be 'average', 'token' or 'multi_level'; given: {pool!r}")
     if "class_token" not in layer_names:
         raise ValueError(f"pool 'token' needs a backbone with a class token; {backbone.name} has none: use 'average'")
     return backbone.get_layer("norm").output[:, 0]

@@ -35,24 +35,25 @@ def mlp(
     dropout: float = 0.0,
     kernel_initializer="lecun_normal",
     bias_initializer="zeros",
+    output_initializer=None,
     dtype=None,
 ):
     """Dense, activation, Dense on the last axis; layers `<name>_fc1` and `<name>_fc2`.
 
     `[b, ..., c] -> [b, ..., output_dim]`, or `c` channels again where no `output_dim` is given. Every MLP of the
     package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and exact GELU into
-    one CPU kernel, which it does not do for a Dense on three or four axes. `dtype` is that of both layers, where the
-    policy's will not do.
+    one CPU kernel, which it does not do for a Dense on three or four axes. `output_initializer` is for the second
+    kernel, where it differs from the first; `dtype` is that of both layers, where the policy's will not do.
     """
     channels, inner_shape = x.shape[-1], x.shape[1:-1]
     output_dim = output_dim or channels
 
-    def dense(units, suffix, **arguments):
+    def dense(units, suffix, kernel_initializer=kernel_initializer, **arguments):
         return layers.Dense(
             units,
             use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
+            kernel_initializer=_fresh(kernel_initializer),
+            bias_initializer=_fresh(bias_initializer),
             dtype=dtype,
             name=f"{name}_{suffix}",
             **arguments,
@@ -61,7 +62,7 @@ def mlp(
     y = ops.reshape(x, (-1, channels))  # [b * s, c]
     y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
-    y = dense(output_dim, "fc2")(y)
+    y = dense(output_dim, "fc2", output_initializer or kernel_initializer)(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout2")(y) if dropout else y
     return ops.reshape(y, (-1, *inner_shape, output_dim))
 
@@ -71,3 +72,8 @@ def dense(x, units: int, *, name: str, **arguments):
     inner_shape = x.shape[1:-1]
     y = layers.Dense(units, name=name, **arguments)(ops.reshape(x, (-1, x.shape[-1])))
     return ops.reshape(y, (-1, *inner_shape, units))
+
+
+def _fresh(initializer):
+    """A copy that draws numbers of its own: Keras gives the same ones to all layers that share an initializer."""
+    return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer

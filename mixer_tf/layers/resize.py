@@ -4,7 +4,9 @@
 borders (as DINOv2 and RaftMLP want), and their antialias cannot be asked for on a weight outside a graph.
 """
 
+import keras
 import numpy as np
+from keras import layers, ops
 
 
 def _cubic(x, a: float):
@@ -33,6 +35,15 @@ def bicubic_matrix(size_in: int, size_out: int, *, align_corners: bool = False) 
     return matrix
 
 
+def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
+    """`[size_out, size_in]`, PyTorch's bilinear: half-pixel centres, borders clamped, no antialias.
+
+    FF-only resizes its position table so in every call.
+    """
+    source = np.clip((np.arange(size_out) + 0.5) * size_in / size_out - 0.5, 0, size_in - 1)
+    return np.maximum(0, 1 - np.abs(source[:, None] - np.arange(size_in)))
+
+
 def antialiased_bicubic_matrix(size_in: int, size_out: int) -> np.ndarray:
     """`[size_out, size_in]`, Pillow's and timm's bicubic: a = -0.5, widened when it shrinks, taps inside renormalised.
 
@@ -48,3 +59,44 @@ def resize_grid(grid: np.ndarray, size: tuple[int, int], matrix=antialiased_bicu
     """Resize a table `[h, w, c]` to `[*size, c]`, in float64, returned in the table's own dtype."""
     rows, columns = matrix(grid.shape[0], size[0]), matrix(grid.shape[1], size[1])
     return np.einsum("yh,xw,hwc->yxc", rows, columns, grid.astype(np.float64)).astype(grid.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mixer_tf")
+class BicubicResize(layers.Layer):
+    """Resize a feature map by PyTorch's bicubic rule (`bicubic_matrix`): `[b, h, w, c] -> [b, *size, c]`, in float32.
+
+    A layer, though it owns no weights, so that a saved model holds the size and not the matrices.
+
+    Args:
+        size: rows and columns of the result.
+    """
+
+    def __init__(self, size: tuple[int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.size = tuple(size)
+
+    def build(self, input_shape):
+        _, *sides, _ = input_shape
+        self.matrices = [bicubic_matrix(old, new).astype("float32") for old, new in zip(sides, self.size, strict=True)]
+
+    def call(self, x):
+        _, rows, columns, channels = x.shape
+        row_matrix, column_matrix = self.matrices
+        y = ops.cast(x, "float32")
+        if rows != self.size[0]:
+            y = ops.matmul(row_matrix, ops.reshape(y, (-1, rows, columns * channels)))
+            y = ops.reshape(y, (-1, self.size[0], columns, channels))
+        if columns != self.size[1]:
+            y = ops.matmul(column_matrix, y)
+        return ops.cast(y, x.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self.size, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+
+def resize_bicubic(x, size: tuple[int, int], *, name: str):
+    """Resize a feature map `[b, h, w, c]` by `BicubicResize`, or leave it alone where it has that size already."""
+    return x if tuple(x.shape[1:3]) == tuple(size) else BicubicResize(size, name=name)(x)

@@ -8,10 +8,18 @@ from mixer_tf.layers.resize import bicubic_matrix
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
 class ClassToken(layers.Layer):
-    """Put one learned token before the others: `[b, s, c] -> [b, 1 + s, c]`."""
+    """Put one learned token before the others: `[b, s, c] -> [b, 1 + s, c]`.
+
+    Args:
+        initializer: of the token.
+    """
+
+    def __init__(self, initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape):
-        self.token = self.add_weight(shape=(1, 1, input_shape[-1]), initializer="zeros", name="token")
+        self.token = self.add_weight(shape=(1, 1, input_shape[-1]), initializer=self.initializer, name="token")
 
     def call(self, x):
         token = ops.broadcast_to(ops.cast(self.token, x.dtype), (ops.shape(x)[0], 1, x.shape[-1]))
@@ -20,6 +28,9 @@ class ClassToken(layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, tokens, channels = input_shape
         return (batch, tokens + 1, channels)
+
+    def get_config(self):
+        return {**super().get_config(), "initializer": keras.initializers.serialize(self.initializer)}
 
 
 @keras.saving.register_keras_serializable(package="mixer_tf")

@@ -17,7 +17,7 @@ import numpy as np
 from keras import layers
 
 HEAD = "head"  # the layer that belongs to one set of classes; `skip_head` leaves it alone
-HEAD_LAYERS = (HEAD, "head_norm", "pre_logits")
+HEAD_LAYERS = (HEAD, "head_norm", "pre_logits", "head_dense", "head_bias", "pooler", "next_sentence")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Layout:
         convention: `TORCH` or `FLAX`.
         modules: our names -> the reference's. A key names a layer and its value a module; or a key `"layer/variable"`
             names one variable and its value one array. `{i}` stands for a number; in a value, `{i-1}` is that number
-            less one and `{2i-2}` twice it less two.
+            less one and `{2i-2}` twice it less two; `{b}` is the block's number, counted from 0 through all stages.
         preprocessing: (file name, image size, names of the model's layers) -> arguments of `Preprocessing`, for files
             that bring none.
         respelled: pattern -> replacement (as in `re.sub`), for files that spell some names in another way.
@@ -155,6 +155,8 @@ class Layout:
             value): left out on load, written on save.
         resized: our names (as in `modules`) of weights that belong to one image size -> the rule that resizes them,
             from `mixer_tf/weights/resizing.py`.
+        numbering: model -> (name of an array by the table -> its name for that model), where the reference counts
+            modules of which a model has only some.
     """
 
     name: str
@@ -169,6 +171,7 @@ class Layout:
         default_factory=dict
     )
     resized: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
+    numbering: Callable[[keras.Model], Callable[[str], str]] = lambda model: lambda array: array
 
     def respell(self, name: str) -> str:
         """The layout's own spelling of an array's name."""
@@ -198,7 +201,9 @@ class Layout:
     def bind(self, model: keras.Model) -> list[Binding]:
         """Every variable of the model with its arrays; what the layout does not cover goes by `layer/variable`."""
         heads = {layer.name: layer.target_shape[1] for layer in all_layers(model) if layer.name.endswith("_heads")}
-        return [self._bind(layer, variable, heads) for layer in owners(model) for variable in layer.weights]
+        blocks, numbered = _block_numbers(model), self.numbering(model)
+        bindings = [self._bind(layer, variable, heads, blocks) for layer in owners(model) for variable in layer.weights]
+        return [dataclasses.replace(binding, names=tuple(map(numbered, binding.names))) for binding in bindings]
 
     def resize_rule(self, layer: layers.Layer, variable: keras.Variable) -> Callable | None:
         """How the variable is resized for another image size; None if it does not depend on it."""
@@ -225,19 +230,22 @@ class Layout:
 
     def derived_arrays(self, model: keras.Model) -> dict[str, np.ndarray]:
         """The arrays that the reference stores and that no variable of ours holds."""
+        blocks = _block_numbers(model)
         counters = {
             self.convention.separator.join([module, counter]): np.zeros((), np.int64)
             for layer_class, counter in self.convention.counters.items()
             for layer in owners(model)
-            if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules))
+            if isinstance(layer, layer_class) and (parts := _translated(layer.name, self.modules, blocks))
             for module in parts.modules
         }
-        return counters | {
+        derived = {
             parts.modules[0]: value(model, layer)
             for template, (beside, value) in self.derived.items()
-            for layer in owners(model)
-            if (parts := _translated(layer.name, {beside: template}))
+            for layer in all_layers(model)
+            if (parts := _translated(layer.name, {beside: template}, blocks))
         }
+        numbered = self.numbering(model)
+        return {numbered(name): array for name, array in (counters | derived).items()}
 
     @functools.cached_property
     def _needless_patterns(self) -> list[re.Pattern]:
@@ -246,30 +254,32 @@ class Layout:
 
     @functools.cached_property
     def _array_patterns(self) -> list[tuple[str, re.Pattern]]:
-        """Our name and the arrays that it stands for, one pair per module of the table."""
+        """Our layer and the arrays that it stands for, one pair per module of the table."""
         rows = [array for row in self.convention.arrays.values() for array, _ in row.values()]
         arrays = "|".join(sorted({*rows, *self.convention.counters.values()}))
         suffix = f"{re.escape(self.convention.separator)}({arrays})"
         return [
-            (ours, re.compile(_pattern(module, field="[0-9]+") + ("" if "/" in ours else suffix)))
+            (ours.partition("/")[0], re.compile(_pattern(module, field="[0-9]+") + ("" if "/" in ours else suffix)))
             for ours, theirs in self.modules.items()
             for module in _parts(theirs).modules
         ]
 
-    def _find(self, layer, variable) -> tuple[Parts, tuple[int, ...] | None] | None:
+    def _find(
+        self, layer, variable, blocks: Mapping[str, int] | None = None
+    ) -> tuple[Parts, tuple[int, ...] | None] | None:
         """The arrays of a variable and the order of their axes; None if this layout has no name for it."""
-        if parts := _translated(f"{layer.name}/{variable.name}", self.modules):
+        if parts := _translated(f"{layer.name}/{variable.name}", self.modules, blocks):
             return parts, parts.axes
         array, axes = self.convention.of(layer).get(variable.name, (None, None))
-        parts = _translated(layer.name, self.modules)
+        parts = _translated(layer.name, self.modules, blocks)
         if array is None or parts is None:
             return None
         modules = tuple(self.convention.separator.join([module, array]) for module in parts.modules)
         return dataclasses.replace(parts, modules=modules), axes
 
-    def _bind(self, layer, variable, heads: Mapping[str, int]) -> Binding:
+    def _bind(self, layer, variable, heads: Mapping[str, int], blocks: Mapping[str, int]) -> Binding:
         own_name = Parts((f"{layer.name}/{variable.name}",)), None
-        parts, axes = self._find(layer, variable) or own_name
+        parts, axes = self._find(layer, variable, blocks) or own_name
         num_heads = heads.get(f"{layer.name.rpartition('_')[0]}_heads", 1)
         shape = parts.shape(_transposed(_part_shape(variable, len(parts.modules)), axes), num_heads)
         return Binding(layer, variable, parts.modules, axes, shape, parts.rows(layer, variable))
@@ -289,6 +299,7 @@ def owners(model: keras.Model) -> list[layers.Layer]:
     return [layer for layer in all_layers(model) if layer.weights]
 
 
+_BLOCK = re.compile(r"stage(\d+)_block(\d+)")
 _FIELD = re.compile(r"\{(\d*)([a-z])([+-]\d+)?\}")  # {i}, {i-1} or {2i-2}
 
 
@@ -302,11 +313,19 @@ def _parts(theirs: str | Parts) -> Parts:
     return theirs if isinstance(theirs, Parts) else Parts((theirs,))
 
 
-def _translated(name: str, modules: Mapping[str, str | Parts]) -> Parts | None:
+def _block_numbers(model: keras.Model) -> dict[str, int]:
+    """`"stage2_block1"` and the like, in the order of depth -> their numbers through all stages."""
+    found = {(int(match[1]), int(match[2])) for layer in owners(model) if (match := _BLOCK.match(layer.name))}
+    return {f"stage{stage}_block{block}": number for number, (stage, block) in enumerate(sorted(found))}
+
+
+def _translated(name: str, modules: Mapping[str, str | Parts], blocks: Mapping[str, int] | None = None) -> Parts | None:
     """The reference's names for one of ours, by the first template that fits; None when none does."""
+    block = _BLOCK.match(name)
+    number_of_block = (blocks or {}).get(block[0], 0) if block else 0
     for ours, theirs in modules.items():
         if match := re.fullmatch(_pattern(ours), name):
-            numbers = {field: int(number) for field, number in match.groupdict().items()}
+            numbers = {"b": number_of_block, **{key: int(number) for key, number in match.groupdict().items()}}
             parts = _parts(theirs)
             return dataclasses.replace(parts, modules=tuple(_filled(module, numbers) for module in parts.modules))
     return None

@@ -119,7 +119,7 @@ def test_keras_file_loads_in_a_new_process_and_goes_on_training(tmp_path):
 
 
 def test_names_are_found_by_pattern_in_the_order_of_the_story():
-    assert mt.list_backbones("*_s16") == ["vit_s16", "mlp_mixer_s16"]
+    assert mt.list_backbones("*_s16") == ["vit_s16", "mlp_mixer_s16", "gmlp_s16"]
     assert mt.list_backbones()[0] == "resnet18"
 
 

@@ -45,6 +45,97 @@ TINY = {
         strides=(8,),
         unreached=("token_mixing_fc2/bias",),
     ),
+    "ff_only": Tiny(
+        {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "tokens_mlp_dim": 7, "channels_mlp_dim": 14},
+        strides=(8,),
+        unreached=("block1_token_mixing_fc2/bias",),
+    ),
+    "resmlp": Tiny(
+        {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "channels_mlp_dim": 14, "layer_scale": 0.1},
+        strides=(8,),
+    ),
+    "eamlp": Tiny(
+        {
+            "num_blocks": 2,
+            "hidden_dim": 12,
+            "num_heads": 3,
+            "mlp_dim": 20,
+            "memory_units": 7,
+            "stem_dim": 5,
+            "stem_memory_units": 9,
+        },
+        strides=(16,),
+        image_shape=(32, 48, 3),
+        unreached=(  # the softmax over the tokens removes what is the same for all of them
+            *(f"block{i}_{part}" for i in (0, 1) for part in ("attention_expansion/bias", "norm1/beta")),
+            *(f"block{i}_attention_keys/bias" for i in (0, 1)),
+        ),
+        to_train={"drop_path_rate": 0.2, "dropout": 0.1, "stem_dropout": 0.1},
+    ),
+    "gmlp": Tiny({"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "ffn_dim": 14}, strides=(8,)),
+    "cycle_mlp": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "wave_mlp": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},
+        strides=(4, 8),
+        unreached=("stem_patch_embedding/bias", "downsample/bias", "phase/bias"),  # a BatchNormalization follows
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "hire_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (9, 14),
+            "mlp_ratios": (2, 3),
+            "region_sizes": (4, 3),
+            "step_periods": (1, 2),
+            "step_sizes": (1, 2),
+        },
+        strides=(4, 8),
+        unreached=("stem_patch_embedding/bias", "downsample/bias"),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "vip": Tiny(
+        {
+            "patch_size": 8,
+            "stage_depths": (1, 2),
+            "stage_widths": (12, 10),
+            "segments": (4, 2),
+            "mlp_ratios": (2, 3),
+        },
+        strides=(8, 16),
+        image_shape=(32, 32, 3),
+        to_train={"drop_path_rate": 0.2},
+    ),
+    "raft_mlp": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (10, 12),
+            "patch_sizes": (4, 2),
+            "raft_sizes": (2, 3),
+            "embedding_kernels": ((4, 8), (2, 4)),
+        },
+        strides=(4, 8),
+    ),
+    "gfnet": Tiny({"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "mlp_dim": 14}, strides=(8,)),
+    "gfnet_h": Tiny(
+        {"stage_depths": (1, 2), "stage_widths": (7, 10), "mlp_ratios": (3, 2)},
+        strides=(4, 8),
+    ),
+    "smlp_net": Tiny({"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 2}, strides=(4, 8)),
+    "rep_mlp_net": Tiny(
+        {
+            "stage_depths": (1, 2),
+            "stage_widths": (8, 12),
+            "num_sets": (2, 3),
+            "tile_sizes": ((3, 5), (1, 5)),
+            "gate_reduction": 2,
+        },
+        strides=(4, 8),
+        to_train={},
+    ),
     "as_mlp": Tiny(  # 7 channels give four groups, not five
         {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 3},
         strides=(4, 8),
@@ -81,6 +172,64 @@ TINY = {
         to_train={"drop_path_rate": 0.2, "layer_scale": 0.5},
     ),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class TinyText:
+    """A small form of an architecture that reads text, of 7 tokens out of 23.
+
+    Attributes:
+        arguments: what its builder takes, beyond the sizes that all share.
+        causal: whether a token sees only itself and those before it.
+        unreached: ends of the paths of weights that no output depends on.
+        to_train: as in `Tiny`.
+    """
+
+    arguments: dict
+    causal: bool = False
+    unreached: tuple[str, ...] = ()
+    to_train: dict = dataclasses.field(default_factory=lambda: {"drop_path_rate": 0.2, "dropout": 0.1})
+
+
+_TRANSFORMER = {"num_heads": 3, "mlp_dim": 20, "max_positions": 11}
+_DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.2}
+
+TINY_TEXT = {
+    "bert": TinyText({**_TRANSFORMER, "num_segments": 4}, to_train=_DROPOUTS),
+    "gpt2": TinyText(_TRANSFORMER, causal=True, to_train=_DROPOUTS),
+    "mlp_mixer_text": TinyText({"tokens_mlp_dim": 9, "channels_mlp_dim": 14}, unreached=("token_mixing_fc2/bias",)),
+    "fnet": TinyText({"mlp_dim": 20, "max_positions": 11}, to_train={"dropout": 0.1}),
+    "resmlp_text": TinyText({"channels_mlp_dim": 14}),
+    "gmlp_text": TinyText({"ffn_dim": 18}),
+}
+
+
+def tiny_encoder(architecture: str, **arguments):
+    """The small model of text without a head, with any argument of its builder changed."""
+    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12}
+    return mt.create_backbone(architecture, **{**sizes, **TINY_TEXT[architecture].arguments, **arguments})
+
+
+def tiny_language_model(architecture: str, **arguments):
+    """The small model of text with its head, and a table of tokens so large that logits differ."""
+    head = mt.causal_language_model if TINY_TEXT[architecture].causal else mt.masked_language_model
+    model = head(tiny_encoder(architecture, **arguments))
+    table = model.get_layer("token_embedding").embeddings
+    table.assign(np.random.default_rng(6).normal(scale=0.3, size=table.shape))
+    return model
+
+
+def tiny_texts(architecture: str, batch: int = 3):
+    """Random texts for the small model, of 7, 4, 6, 7, 4, ... tokens, by the names of its inputs."""
+    random = np.random.default_rng(1)
+    lengths = np.resize([7, 4, 6], batch)
+    texts = {
+        "token_ids": random.integers(1, 23, (batch, 7)),
+        "segment_ids": random.integers(0, 4, (batch, 7)),
+        "padding_mask": np.arange(7) < lengths[:, None],
+    }
+    names = {tensor.name for tensor in tiny_encoder(architecture).inputs}
+    return {name: array.astype("int32") for name, array in texts.items() if name in names}
 
 
 def tiny_backbone(architecture: str, image_shape=None, **arguments):

@@ -6,7 +6,9 @@ import pytest
 
 import mixer_tf as mt
 from mixer_tf.data.preprocess import Preprocessing
-from tests.backbones.tiny import IMAGE_SHAPE, tiny_backbone
+from tests.backbones.tiny import tiny_backbone
+
+IMAGE_SHAPE = (24, 40, 3)
 
 
 def images():
@@ -68,7 +70,7 @@ def test_preprocessing_of_the_backbone_goes_to_the_model():
     ("arguments", "sentence"),
     [
         ({"num_classes": 0}, "num_classes must be at least 1; given: 0"),
-        ({"num_classes": 3, "pool": "max"}, "pool must be 'average' or 'token'; given: 'max'"),
+        ({"num_classes": 3, "pool": "max"}, "pool must be 'average', 'token' or 'multi_level'; given: 'max'"),
         ({"num_classes": 3, "pool": "token"}, "needs a backbone with a class token; mlp_mixer has none"),
     ],
 )

@@ -47,3 +47,16 @@ def test_drop_path_drops_whole_examples_and_keeps_the_mean():
 def test_rates_rise_from_zero_to_the_last_block():
     assert drop_path_rates(0.3, 4) == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert drop_path_rates(0.3, 1) == [0.0]
+
+
+def test_layers_that_are_given_one_initializer_draw_numbers_of_their_own():
+    """Keras gives every layer that shares an initializer the same ones."""
+    network = model(kernel_initializer=keras.initializers.RandomNormal(), output_dim=7)
+    first, last = (network.get_layer(f"mix_fc{n}").kernel.numpy() for n in (1, 2))
+    assert np.abs(first[:6, :6] - last[:6, :6]).min() > 0
+
+
+def test_second_kernel_may_start_in_another_way():
+    network = model(output_initializer="zeros")
+    assert not network.get_layer("mix_fc2").kernel.numpy().any()
+    assert network.get_layer("mix_fc1").kernel.numpy().any()

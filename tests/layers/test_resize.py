@@ -1,9 +1,17 @@
 """Resizing along an axis, as the references interpolate."""
 
+import keras
 import numpy as np
 import pytest
 
-from mixer_tf.layers.resize import antialiased_bicubic_matrix, bicubic_matrix, resize_grid
+from mixer_tf.layers.resize import (
+    BicubicResize,
+    antialiased_bicubic_matrix,
+    bicubic_matrix,
+    bilinear_matrix,
+    resize_bicubic,
+    resize_grid,
+)
 
 # PyTorch 2.13: F.interpolate([0, 1, 4, 9, 16], size, mode="bicubic", align_corners=False), without and with antialias.
 SQUARES = np.arange(5.0) ** 2
@@ -47,3 +55,32 @@ def test_rows_and_columns_are_not_swapped():
     resized = resize_grid(grid, (6, 2))
     np.testing.assert_allclose(resized[:, 0], resized[:, 1])
     assert (np.diff(resized[:, 0, 0]) > 0).all()
+
+
+# torch 2.13.0: F.interpolate([0, 1, 4, 9, 16], size, mode="bilinear", align_corners=False)
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(3, [1 / 3, 4.0, 41 / 3]), (7, [0.0, 0.571429, 1.857143, 4.0, 7.571429, 12.0, 16.0])],
+)
+def test_bilinear_rule_equals_pytorch(size, expected):
+    np.testing.assert_allclose(bilinear_matrix(5, size) @ np.arange(5.0) ** 2, expected, atol=1e-6)
+
+
+def test_a_map_is_resized_along_both_axes():
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
+    expected = np.einsum("yh,xw,bhwc->byxc", bicubic_matrix(4, 3), bicubic_matrix(5, 7), x)
+    np.testing.assert_allclose(BicubicResize((3, 7))(x), expected, atol=1e-5)
+    np.testing.assert_allclose(BicubicResize((4, 7))(x), np.einsum("xw,bhwc->bhxc", bicubic_matrix(5, 7), x), atol=1e-5)
+
+
+def test_a_map_of_the_right_size_is_left_alone():
+    x = keras.Input((4, 5, 3))
+    assert resize_bicubic(x, (4, 5), name="a") is x
+    assert resize_bicubic(x, (3, 5), name="b").shape == (None, 3, 5, 3)
+
+
+def test_saved_layer_holds_the_size_and_no_matrices():
+    layer = BicubicResize((3, 7), name="a")
+    assert layer.get_config()["size"] == (3, 7)
+    assert BicubicResize.from_config(layer.get_config())(keras.Input((4, 5, 3))).shape == (None, 3, 7, 3)
+    assert layer.weights == []

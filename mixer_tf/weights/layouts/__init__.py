@@ -7,17 +7,57 @@ from collections.abc import Iterable
 import keras
 
 from mixer_tf.weights.layout import Convention, Layout, owners
-from mixer_tf.weights.layouts import as_mlp, conv_mlp, mlp_mixer, ms_mlp, resnet, s2_mlp, s2_mlp_v2, vit
+from mixer_tf.weights.layouts import (
+    as_mlp,
+    bert,
+    conv_mlp,
+    cycle_mlp,
+    eamlp,
+    external_attention,
+    ff_only,
+    gfnet,
+    gmlp,
+    gpt2,
+    hire_mlp,
+    mlp_mixer,
+    ms_mlp,
+    raft_mlp,
+    rep_mlp_net,
+    resmlp,
+    resnet,
+    s2_mlp,
+    s2_mlp_v2,
+    smlp_net,
+    vip,
+    vit,
+    wave_mlp,
+)
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": resnet.LAYOUTS,
+    "bert": bert.LAYOUTS,
+    "gpt2": gpt2.LAYOUTS,
     "vit": vit.LAYOUTS,
     "mlp_mixer": mlp_mixer.LAYOUTS,
+    "ff_only": ff_only.LAYOUTS,
+    "resmlp": resmlp.LAYOUTS,
+    "eamlp": eamlp.LAYOUTS,
+    "external_attention": external_attention.LAYOUTS,
+    "gmlp": gmlp.LAYOUTS,
+    "raft_mlp": raft_mlp.LAYOUTS,
+    "cycle_mlp": cycle_mlp.LAYOUTS,
+    "gfnet": gfnet.LAYOUTS,
+    "gfnet_h": gfnet.HIERARCHICAL_LAYOUTS,
     "as_mlp": as_mlp.LAYOUTS,
+    "wave_mlp": wave_mlp.LAYOUTS,
+    "hire_mlp": hire_mlp.LAYOUTS,
+    "vip": vip.LAYOUTS,
+    "smlp_net": smlp_net.LAYOUTS,
     "conv_mlp": conv_mlp.LAYOUTS,
     "s2_mlp": s2_mlp.LAYOUTS,
     "s2_mlp_v2": s2_mlp_v2.LAYOUTS,
     "ms_mlp": ms_mlp.LAYOUTS,
+    "rep_mlp_net": rep_mlp_net.LAYOUTS,
 }
 """Architecture -> its layouts, the usual one first."""
 

@@ -1,0 +1,88 @@
+"""The heads that BERT is pretrained with: what stands at masked tokens, and whether a sentence follows another."""
+
+import keras
+from keras import layers, ops
+
+from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.mlp import activation_function, dense
+from mixer_tf.layers.text import Bias
+
+
+def masked_language_model(
+    encoder: keras.Model,
+    *,
+    next_sentence: bool = False,
+    activation: str = "gelu",
+    norm_epsilon: float = 1e-12,
+    name: str | None = None,
+) -> keras.Model:
+    """Put BERT's pretraining heads on an encoder of text; the model gives logits in float32, without softmax.
+
+    A Dense layer with activation and a LayerNormalization, then the product with the encoder's own table of tokens and
+    a bias: `[b, t, vocab_size]`.
+
+    Args:
+        encoder: a model from `mixer_tf.create_backbone` that reads text.
+        next_sentence: also say whether the second sentence of a pair follows the first. The model's output is then a
+            dict: `mlm_logits` `[b, t, vocab_size]`; `nsp_logits` `[b, 2]`, index 0 for "it follows", as in published
+            checkpoints; `pooled` `[b, c]`, a Dense layer with tanh on the first token; `sequence` `[b, t, c]`, the
+            encoder's own output.
+        activation: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`, as in the encoder.
+        norm_epsilon: added to the variance by the head's LayerNormalization.
+        name: name of the model; None for the encoder's with `_masked_language_model`.
+
+    Raises:
+        ValueError: when the encoder has no table of tokens, or the activation is unknown.
+
+    Example:
+        >>> import mixer_tf as mt
+        >>> model = mt.masked_language_model(mt.create_backbone("bert_tiny", sequence_length=16))
+        >>> model.output.shape
+        (None, 16, 30522)
+    """
+    logits = _token_logits(encoder, activation, norm_epsilon)  # [b, t, v]
+    outputs = {"mlm_logits": logits, **_sentence_outputs(encoder)} if next_sentence else logits
+    return Model(encoder.input, outputs, name=name or f"{encoder.name}_masked_language_model")
+
+
+def table_of_tokens(encoder: keras.Model) -> keras.layers.ReversibleEmbedding:
+    """The encoder's layer `token_embedding`, which a head calls in reverse.
+
+    Raises:
+        ValueError: when it has none.
+    """
+    for layer in encoder.layers:
+        if layer.name == "token_embedding":
+            return layer
+    raise ValueError(
+        "a language model must continue a backbone that reads text, one of "
+        f"mixer_tf.list_backbones(reads='text'); given: {encoder.name}"
+    )
+
+
+def _token_logits(encoder, activation, norm_epsilon):
+    table, x = table_of_tokens(encoder), encoder.output  # [b, t, c]
+    x = dense(
+        x,
+        x.shape[-1],
+        activation=activation_function(activation),
+        kernel_initializer=_initializer(),
+        name="head_dense",
+    )
+    x = layers.LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x)
+    return Bias(dtype="float32", name="head_bias")(table(x, reverse=True))
+
+
+def _sentence_outputs(encoder):
+    first = encoder.output[:, 0]  # [b, c]
+    pooled = layers.Dense(first.shape[-1], activation="tanh", kernel_initializer=_initializer(), name="pooler")(first)
+    logits = layers.Dense(2, kernel_initializer=_initializer(), dtype="float32", name="next_sentence")(pooled)
+    return {
+        "nsp_logits": logits,
+        "pooled": ops.cast(pooled, "float32"),
+        "sequence": ops.cast(encoder.output, "float32"),
+    }
+
+
+def _initializer():
+    return keras.initializers.TruncatedNormal(stddev=0.02)

@@ -1,0 +1,143 @@
+"""BERT's and GPT-2's files, in all the ways in which they are spelled."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import mixer_tf as mt
+from mixer_tf.weights import WeightsMismatch, load_weights, save_weights
+from mixer_tf.weights.files import read_checkpoint
+from tests.weights.small_models import bert, bert_with_heads, gpt2, random_arrays
+
+TABLE = "bert.embeddings.word_embeddings.weight"
+HEADS = r"cls\.|bert\.pooler"
+
+
+@pytest.fixture
+def pretraining():
+    """What `BertForPreTraining` saves."""
+    arrays = random_arrays(bert_with_heads(), "bert", "huggingface")
+    repeated = {"decoder.weight": arrays[TABLE], "decoder.bias": arrays["cls.predictions.bias"]}
+    return arrays | {f"cls.predictions.{name}": array for name, array in repeated.items()}
+
+
+@pytest.fixture
+def decoder_arrays():
+    """What `GPT2LMHeadModel` saves."""
+    arrays = random_arrays(mt.causal_language_model(gpt2()), "gpt2", "huggingface")
+    return arrays | {"lm_head.weight": arrays["transformer.wte.weight"]}
+
+
+def test_a_model_with_both_heads_takes_the_whole_file_and_gives_it_back(tmp_path, pretraining):
+    model = bert_with_heads()
+    report = load_weights(model, pretraining)
+    assert report.skipped == report.kept == ()
+    assert report.preprocessing is None
+    saved = read_checkpoint(save_weights(model, tmp_path / "bert.safetensors", layout="huggingface")).arrays
+    assert saved.keys() == pretraining.keys()
+    assert all(saved[name].tobytes() == array.tobytes() for name, array in pretraining.items())
+
+
+def test_a_bare_encoder_leaves_the_heads_out(tmp_path, pretraining):
+    encoder = bert()
+    with pytest.raises(WeightsMismatch, match="skip_head=True keeps the model's head, or none") as caught:
+        load_weights(encoder, pretraining)
+    assert all(re.match(HEADS, name) for name in caught.value.extra)
+    report = load_weights(encoder, pretraining, skip_head=True)
+    assert len(report.skipped) == 9
+    assert all(re.match(HEADS, name) for name in report.skipped)
+    np.testing.assert_array_equal(encoder.get_layer("token_embedding").embeddings, pretraining[TABLE])
+    saved = read_checkpoint(save_weights(encoder, tmp_path / "bert.npz", layout="huggingface")).arrays
+    assert not any(re.match(HEADS, name) for name in saved)
+
+
+def test_a_masked_language_model_leaves_the_second_head_out(pretraining):
+    model = mt.masked_language_model(bert())
+    report = load_weights(model, pretraining, skip_head=True)
+    second = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+    assert set(report.skipped) == second | {"cls.seq_relationship.weight", "cls.seq_relationship.bias"}
+    np.testing.assert_array_equal(model.get_layer("head_bias").bias, pretraining["cls.predictions.bias"])
+
+
+def test_an_encoders_file_leaves_the_heads_as_they_are(pretraining):
+    """`BertModel` saves no prefix and a pooler."""
+    file = {name.removeprefix("bert."): array for name, array in pretraining.items() if name.startswith("bert.")}
+    report = load_weights(bert_with_heads(), file, skip_head=True)
+    assert all(name.startswith("cls.") for name in report.kept)
+    assert len(report.kept) == 7
+
+
+def old(name):
+    return name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+
+
+def test_old_files_load_as_well(pretraining):
+    file = {old(name): array for name, array in pretraining.items()}
+    file["bert.embeddings.position_ids"] = np.arange(11)[None]
+    for alias in ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias"):
+        del file[alias]
+    assert "bert.encoder.layer.1.output.LayerNorm.gamma" in file
+    model = bert_with_heads()
+    assert load_weights(model, file).skipped == ("bert.embeddings.position_ids",)
+    norm = model.get_layer("block1_norm2").gamma
+    np.testing.assert_array_equal(norm, pretraining["bert.encoder.layer.1.output.LayerNorm.weight"])
+
+
+def test_a_head_whose_table_is_its_own_is_refused(pretraining):
+    pretraining["cls.predictions.decoder.weight"] = pretraining[TABLE] + 1
+    with pytest.raises(
+        ValueError, match=r"decoder\.weight must repeat bert\.embeddings\.word_embeddings\.weight, which"
+    ):
+        load_weights(bert_with_heads(), pretraining)
+
+
+def test_a_shorter_text_takes_the_same_file(pretraining):
+    assert load_weights(bert_with_heads(sequence_length=3), pretraining).skipped == ()
+
+
+def test_another_number_of_positions_is_refused(pretraining):
+    with pytest.raises(WeightsMismatch) as caught:
+        load_weights(bert_with_heads(max_positions=9), pretraining)
+    assert caught.value.misshapen == {"bert.embeddings.position_embeddings.weight": ((11, 12), (9, 12))}
+
+
+def test_gpt2_takes_its_file_and_gives_it_back(tmp_path, decoder_arrays):
+    model = mt.causal_language_model(gpt2())
+    assert load_weights(model, decoder_arrays).skipped == ()
+    saved = read_checkpoint(save_weights(model, tmp_path / "gpt2.safetensors", layout="huggingface")).arrays
+    assert saved.keys() == decoder_arrays.keys()
+    assert all(saved[name].tobytes() == array.tobytes() for name, array in decoder_arrays.items())
+
+
+@pytest.mark.parametrize("build", [gpt2, lambda: mt.causal_language_model(gpt2())])
+def test_published_files_of_gpt2_have_no_prefix_no_head_and_masks(decoder_arrays, build):
+    file = {name.removeprefix("transformer."): array for name, array in decoder_arrays.items() if name[0] == "t"}
+    masks = {f"h.{i}.attn.bias": np.tril(np.ones((1, 1, 11, 11), np.float32)) for i in range(2)}
+    masks["h.1.attn.masked_bias"] = np.float32(-1e4)
+    model = build()
+    report = load_weights(model, {**file, **masks})
+    assert report.skipped == tuple(f"transformer.{name}" for name in masks)
+    np.testing.assert_array_equal(model.get_layer("block1_mlp_fc1").kernel, file["h.1.mlp.c_fc.weight"])
+
+
+def test_a_bare_decoder_takes_a_file_with_a_head_and_saves_none(tmp_path, decoder_arrays):
+    decoder = gpt2()
+    load_weights(decoder, decoder_arrays)
+    saved = read_checkpoint(save_weights(decoder, tmp_path / "gpt2.npz", layout="huggingface")).arrays
+    assert saved.keys() == decoder_arrays.keys() - {"lm_head.weight"}
+
+
+def test_a_keras_file_of_text(tmp_path, pretraining):
+    model, other = bert_with_heads(), bert_with_heads()
+    load_weights(model, pretraining)
+    model.save(tmp_path / "bert.keras")
+    report = load_weights(other, tmp_path / "bert.keras")
+    assert (report.architecture, report.layout) == ("bert", "mixer_tf")
+    for ours, theirs in zip(other.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    encoder = bert()
+    load_weights(encoder, tmp_path / "bert.keras", skip_head=True)
+    table = keras.ops.convert_to_numpy(encoder.get_layer("token_embedding").embeddings)
+    np.testing.assert_array_equal(table, pretraining[TABLE])
