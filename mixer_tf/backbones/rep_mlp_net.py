@@ -82,8 +82,7 @@ def rep_mlp_net(
                 x,
                 tile=tile_sizes[i - 1] if tile_sizes else x.shape[1:3],
                 num_sets=sets,
-                kernels=() if deploy else local_kernels or (),
-                deploy=deploy,
+                kernels=None if deploy else local_kernels or (),
                 gate_dim=width // gate_reduction,
                 mlp_dim=width * mlp_ratio,
                 activation=activation,
@@ -105,13 +104,11 @@ def embedding(x, width, patch_size, norm, *, name):
     return layers.Activation("relu", name=f"{name}_activation")(x)
 
 
-def rep_mlp_block(x, *, tile, num_sets, kernels, deploy, gate_dim, mlp_dim, activation, norm, name):
+def rep_mlp_block(x, *, tile, num_sets, kernels, gate_dim, mlp_dim, activation, norm, name):
     """Mix the places of each tile, then the channels, each with norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
     y = layers.BatchNormalization(**norm, name=f"{name}_norm1")(x)
-    y = gate(y, gate_dim, name=f"{name}_gate") * tile_mixing(
-        y, tile=tile, num_sets=num_sets, kernels=kernels, deploy=deploy, norm=norm, name=name
-    )
-    x = layers.Add(name=f"{name}_mixing_add")([x, y])
+    mixed = tile_mixing(y, tile=tile, num_sets=num_sets, kernels=kernels, norm=norm, name=name)
+    x = layers.Add(name=f"{name}_mixing_add")([x, mixed * gate(y, gate_dim, name=f"{name}_gate")])
 
     y = layers.BatchNormalization(**norm, name=f"{name}_norm2")(x)
     for suffix, units in (("fc1", mlp_dim), ("fc2", x.shape[-1])):
@@ -129,21 +126,19 @@ def gate(x, hidden_dim, *, name):
     return layers.Activation("sigmoid", name=f"{name}_sigmoid")(y)
 
 
-def tile_mixing(x, *, tile, num_sets, kernels, deploy, norm, name):
-    """A Dense layer over each tile; while training, normalised and with convolutions beside it; `[b, h, w, c]`."""
-    y = TileDense(tile, num_sets, use_bias=deploy, kernel_initializer=TORCH_UNIFORM, name=f"{name}_tile")(x)
-    if deploy:
+def tile_mixing(x, *, tile, num_sets, kernels, norm, name):
+    """A Dense layer over each tile, alone (kernels None) or with a norm and convolutions beside it: `[b, h, w, c]`."""
+    use_bias = kernels is None
+    y = TileDense(tile, num_sets, use_bias=use_bias, kernel_initializer=TORCH_UNIFORM, name=f"{name}_tile")(x)
+    if use_bias:
         return y
     sets = ops.reshape(y, (-1, num_sets))  # one mean and variance for each set
     branches = [ops.reshape(layers.BatchNormalization(**norm, name=f"{name}_tile_norm")(sets), (-1, *x.shape[1:]))]
     tiles = to_tiles(x, tile, num_sets)
     for side in kernels:
-        y = layers.DepthwiseConv2D(
-            side,
-            padding="same",  # zeros around each tile
-            use_bias=False,
-            depthwise_initializer=torch_uniform(side**2),
-            name=f"{name}_local{side}",
+        start = torch_uniform(side**2)
+        y = layers.DepthwiseConv2D(  # "same": zeros around each tile
+            side, padding="same", use_bias=False, depthwise_initializer=start, name=f"{name}_local{side}"
         )(tiles)
         y = layers.BatchNormalization(**norm, name=f"{name}_local{side}_norm")(y)
         branches.append(from_tiles(y, x.shape[1:]))
@@ -218,8 +213,7 @@ def _check_values(widths, num_sets, tiles, kernels, gate_reduction):
     require(divided, f"num_sets must divide stage_widths; given: {num_sets} and {widths}")
     require(min(map(min, tiles)) >= 1, f"tile_sizes must be at least 1; given: {tiles}")
     require(all(side % 2 for side in kernels), f"local_kernels must be odd; given: {kernels}")
-    fits = gate_reduction <= min(widths)
-    require(fits, f"gate_reduction must be at most every width {widths}; given: {gate_reduction}")
+    require(gate_reduction <= min(widths), f"gate_reduction must be at most {min(widths)}; given: {gate_reduction}")
 
 
 def _check_tiles(image_shape, strides, tiles):
