@@ -25,7 +25,7 @@ README = ROOT / "README.md"
 PUBLISHED = ROOT / "tasks" / "published.csv"
 RECIPES = ROOT / "tasks" / "recipes"
 
-PAPER = re.compile(r"(?P<authors>[^.]+? et al\.|[^.]+?) (?P<year>20\d\d), arXiv (?P<arxiv>\d{4}\.\d{4,5})")
+PAPER = re.compile(r"(?P<authors>[^.]+? et al\.|[^.]+?) (?P<year>20\d\d)(, arXiv (?P<arxiv>\d{4}\.\d{4,5}))?")
 MEASURED = re.compile(
     r"(?P<accuracy>[\d.]+ %) of .*?, (?P<parameters>[\d,]+)\s+parameters,\s+(?P<time>[\d,]+ s)\s+of\s+training",
     re.DOTALL,
@@ -80,8 +80,9 @@ def model_row(name: str, builder, published: dict[str, str]) -> tuple[str, ...]:
     docstring = " ".join((sys.modules[builder.__module__].__doc__ or "").split())
     paper = PAPER.search(published.get("paper") or docstring.partition(". ")[2])
     if paper is None:
-        raise ValueError(f"{builder.__module__} must name authors, year and arXiv number in its docstring; given: none")
-    link = f"[{paper['authors']} {paper['year']}](https://arxiv.org/abs/{paper['arxiv']})"
+        raise ValueError(f"{builder.__module__} must name authors and year in its docstring; given: none")
+    link = f"{paper['authors']} {paper['year']}"
+    link = f"[{link}](https://arxiv.org/abs/{paper['arxiv']})" if paper["arxiv"] else link
     top1 = f"{published['top1']} ({published['source']})" if published.get("top1") else "-"
     cells = (link, *measured(name, int(published.get("image_size") or 224)), top1)
     return f"`{name}`", *cells, published.get("weights") or "-"

@@ -41,7 +41,7 @@ def count_multiply_adds(model: keras.Model) -> int:
     if unknown := [tensor.name for tensor in model.inputs if None in tensor.shape[1:]]:
         raise ValueError(f"inputs must have fixed shapes for counting; given: {', '.join(unknown)} without")
     specs = [tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
-    call = tf.function(lambda *inputs: model(inputs[0] if len(inputs) == 1 else list(inputs), training=False))
+    call = tf.function(lambda *inputs: model(keras.tree.pack_sequence_as(model.input, inputs), training=False))
     operations = call.get_concrete_function(*specs).graph.get_operations()
     if nested := [operation.name for operation in operations if "PartitionedCall" in operation.type]:
         raise ValueError(f"a model must have one flat graph for counting; given: {', '.join(nested)} with their own")

@@ -13,6 +13,7 @@ import math
 import keras
 from keras import layers
 
+from mixer_tf.checks import require_per_stage
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.global_filter import GlobalFilter
@@ -115,11 +116,7 @@ def gfnet_h(
         >>> backbone.output.shape
         (None, 4, 6, 12)
     """
-    if not len(stage_depths) == len(stage_widths) == len(mlp_ratios):
-        raise ValueError(
-            "stage_depths, stage_widths and mlp_ratios must be as long as each other; "
-            f"given: {len(stage_depths)}, {len(stage_widths)}, {len(mlp_ratios)}"
-        )
+    require_per_stage(len(stage_depths), stage_widths=stage_widths, mlp_ratios=mlp_ratios)
     check_divisible(image_shape, patch_size * 2 ** (len(stage_depths) - 1), what="the last stage's stride")
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x = stem(image, stage_widths[0], patch_size, dropout)

@@ -15,6 +15,7 @@ import math
 import keras
 from keras import layers, ops
 
+from mixer_tf.checks import require, require_per_stage
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path
 from mixer_tf.layers.initializers import TORCH_UNIFORM
@@ -78,9 +79,8 @@ def raft_mlp(
         >>> backbone.output.shape
         (None, 8, 12, 12)
     """
-    _check_stages(stage_depths, stage_widths, patch_sizes, raft_sizes, embedding_kernels)
-    if token_mixing not in BLOCKS:
-        raise ValueError(f"token_mixing must be one of {', '.join(BLOCKS)}; given: {token_mixing!r}")
+    _check_stages(len(stage_depths), stage_widths, patch_sizes, raft_sizes, embedding_kernels)
+    require(token_mixing in BLOCKS, f"token_mixing must be one of {', '.join(BLOCKS)}; given: {token_mixing!r}")
     image = x = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     grid: tuple[int, ...] = 2 * (pretrained_image_size,) if pretrained_image_size else image_shape[:2]
     for i, (depth, width, patch_size, raft_size) in enumerate(
@@ -208,19 +208,15 @@ def from_rafts(x, raft_size: int, direction: str):
     return ops.reshape(ops.transpose(x, (0, 1, 4, 3, 2)), (-1, lines, length, channels))
 
 
-def _check_stages(depths, widths, patch_sizes, raft_sizes, kernels):
-    """Refuse stages that do not fit together; the kernels are checked where they are used."""
-    lengths = [len(sizes) for sizes in (depths, widths, patch_sizes, raft_sizes, kernels or depths)]
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            "stage_depths, stage_widths, patch_sizes, raft_sizes and embedding_kernels must be as long as each other; "
-            f"given: {', '.join(map(str, lengths))}"
-        )
-    if any(width % raft for width, raft in zip(widths, raft_sizes, strict=True)):
-        raise ValueError(f"raft_sizes must divide stage_widths; given: {raft_sizes} and {widths}")
-    for patch_size, sides in zip(patch_sizes, kernels or (), strict=False):
-        if sides[:1] != (patch_size,):
-            raise ValueError(f"embedding_kernels must begin with the patch size {patch_size}; given: {sides}")
+def _check_stages(num_stages, widths, patch_sizes, raft_sizes, kernels):
+    """Refuse stages that do not fit together; how the kernels fit each other is checked where they are used."""
+    require_per_stage(num_stages, stage_widths=widths, patch_sizes=patch_sizes, raft_sizes=raft_sizes)
+    divided = all(width % raft == 0 for width, raft in zip(widths, raft_sizes, strict=True))
+    require(divided, f"raft_sizes must divide stage_widths; given: {raft_sizes} and {widths}")
+    if kernels:
+        require_per_stage(num_stages, embedding_kernels=kernels)
+        fitting = all(sides[0] == patch_size for patch_size, sides in zip(patch_sizes, kernels, strict=True))
+        require(fitting, f"embedding_kernels must begin with patch_sizes {patch_sizes}; given: {kernels}")
 
 
 def _variant(stage_widths, **arguments):

@@ -15,11 +15,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mixer_tf.checks import require, require_per_stage
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.initializers import TORCH_UNIFORM, torch_uniform
 from mixer_tf.layers.mlp import activation_function, dense, mlp
 from mixer_tf.layers.patches import pyramid_output
-from mixer_tf.layers.tiles import TileDense, from_tiles, to_tiles
+from mixer_tf.layers.tiles import TileDense, convolution_matrices, from_tiles, to_tiles
 
 
 def rep_mlp_net(
@@ -67,21 +68,21 @@ def rep_mlp_net(
         (None, 4, 6, 12)
     """
     strides = [patch_size * 2**i for i in range(len(stage_depths))]
-    _check_stages(stage_depths, stage_widths, num_sets, tile_sizes or stage_depths, local_kernels or ())
-    _check_tiles(image_shape, strides, tile_sizes or [(1, 1)] * len(strides))
+    tiles = tile_sizes or ((1, 1),) * len(strides)
+    require_per_stage(len(strides), stage_widths=stage_widths, num_sets=num_sets, tile_sizes=tiles)
+    _check_values(stage_widths, num_sets, tiles, local_kernels or (), gate_reduction)
+    _check_tiles(image_shape, strides, tiles)
     norm = {"epsilon": norm_epsilon, "momentum": norm_momentum}
     image = x = keras.Input(image_shape, name="image")  # [b, H, W, 3]
-    for i, (depth, width, sets, stride) in enumerate(
-        zip(stage_depths, stage_widths, num_sets, strides, strict=True), start=1
-    ):
+    stages = zip(stage_depths, stage_widths, num_sets, strides, strict=True)
+    for i, (depth, width, sets, stride) in enumerate(stages, start=1):
         x = embedding(x, width, 2 if i > 1 else patch_size, norm, name=f"stage{i}_downsample" if i > 1 else "stem")
         for j in range(1, depth + 1):
             x = rep_mlp_block(
                 x,
                 tile=tile_sizes[i - 1] if tile_sizes else x.shape[1:3],
                 num_sets=sets,
-                kernels=() if deploy else local_kernels or (),
-                deploy=deploy,
+                kernels=None if deploy else local_kernels or (),
                 gate_dim=width // gate_reduction,
                 mlp_dim=width * mlp_ratio,
                 activation=activation,
@@ -103,13 +104,11 @@ def embedding(x, width, patch_size, norm, *, name):
     return layers.Activation("relu", name=f"{name}_activation")(x)
 
 
-def rep_mlp_block(x, *, tile, num_sets, kernels, deploy, gate_dim, mlp_dim, activation, norm, name):
+def rep_mlp_block(x, *, tile, num_sets, kernels, gate_dim, mlp_dim, activation, norm, name):
     """Mix the places of each tile, then the channels, each with norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
     y = layers.BatchNormalization(**norm, name=f"{name}_norm1")(x)
-    y = gate(y, gate_dim, name=f"{name}_gate") * tile_mixing(
-        y, tile=tile, num_sets=num_sets, kernels=kernels, deploy=deploy, norm=norm, name=name
-    )
-    x = layers.Add(name=f"{name}_mixing_add")([x, y])
+    mixed = tile_mixing(y, tile=tile, num_sets=num_sets, kernels=kernels, norm=norm, name=name)
+    x = layers.Add(name=f"{name}_mixing_add")([x, mixed * gate(y, gate_dim, name=f"{name}_gate")])
 
     y = layers.BatchNormalization(**norm, name=f"{name}_norm2")(x)
     for suffix, units in (("fc1", mlp_dim), ("fc2", x.shape[-1])):
@@ -127,21 +126,19 @@ def gate(x, hidden_dim, *, name):
     return layers.Activation("sigmoid", name=f"{name}_sigmoid")(y)
 
 
-def tile_mixing(x, *, tile, num_sets, kernels, deploy, norm, name):
-    """A Dense layer over each tile; while training, normalised and with convolutions beside it; `[b, h, w, c]`."""
-    y = TileDense(tile, num_sets, use_bias=deploy, kernel_initializer=TORCH_UNIFORM, name=f"{name}_tile")(x)
-    if deploy:
+def tile_mixing(x, *, tile, num_sets, kernels, norm, name):
+    """A Dense layer over each tile, alone (kernels None) or with a norm and convolutions beside it: `[b, h, w, c]`."""
+    use_bias = kernels is None
+    y = TileDense(tile, num_sets, use_bias=use_bias, kernel_initializer=TORCH_UNIFORM, name=f"{name}_tile")(x)
+    if use_bias:
         return y
     sets = ops.reshape(y, (-1, num_sets))  # one mean and variance for each set
     branches = [ops.reshape(layers.BatchNormalization(**norm, name=f"{name}_tile_norm")(sets), (-1, *x.shape[1:]))]
     tiles = to_tiles(x, tile, num_sets)
     for side in kernels:
-        y = layers.DepthwiseConv2D(
-            side,
-            padding="same",  # zeros around each tile
-            use_bias=False,
-            depthwise_initializer=torch_uniform(side**2),
-            name=f"{name}_local{side}",
+        start = torch_uniform(side**2)
+        y = layers.DepthwiseConv2D(  # "same": zeros around each tile
+            side, padding="same", use_bias=False, depthwise_initializer=start, name=f"{name}_local{side}"
         )(tiles)
         y = layers.BatchNormalization(**norm, name=f"{name}_local{side}_norm")(y)
         branches.append(from_tiles(y, x.shape[1:]))
@@ -166,9 +163,7 @@ def merged(model: keras.Model) -> keras.Model:
         True
     """
     tiles = {layer.name: layer for layer in model.layers if isinstance(layer, TileDense) and not layer.use_bias}
-    if not tiles:
-        raise ValueError(f"model must be a RepMLPNet that is not merged yet; given: {model.name}")
-
+    require(bool(tiles), f"model must be a RepMLPNet that is not merged yet; given: {model.name}")
     norms = {f"{name}_norm" for name in tiles}
 
     def clone(layer):
@@ -183,6 +178,7 @@ def merged(model: keras.Model) -> keras.Model:
     graph = keras.models.clone_model(model, clone_function=clone, call_function=call)
     result = Model(graph.input, graph.output, name=model.name)
     result.preprocessing = getattr(model, "preprocessing", None)
+    result.classifier_arguments = getattr(model, "classifier_arguments", None)
     for layer in result.layers:
         if layer.name in tiles:
             layer.set_weights(_merged_weights(model, tiles[layer.name]))
@@ -193,23 +189,16 @@ def merged(model: keras.Model) -> keras.Model:
 
 def _merged_weights(model: keras.Model, tile_dense: TileDense) -> list[np.ndarray]:
     """Kernel `[s, out, in]` and bias `[s, out]` of a Dense layer over tiles with all that stood beside it."""
-    (rows, columns), num_sets = tile_dense.tile, tile_dense.num_sets
     factor, offset = _affine(model.get_layer(f"{tile_dense.name}_norm"))
     kernel = keras.ops.convert_to_numpy(tile_dense.kernel) * factor[:, None, None]
-    from_to = kernel.reshape(num_sets, rows, columns, rows, columns)  # [s, out row, out column, in row, in column]
     prefix = tile_dense.name.removesuffix("tile") + "local"
     for layer in model.layers:
-        if not (layer.name.startswith(prefix) and isinstance(layer, layers.DepthwiseConv2D)):
-            continue
-        factor, branch_offset = _affine(model.get_layer(f"{layer.name}_norm"))
-        offset = offset + branch_offset
-        taps = keras.ops.convert_to_numpy(layer.kernel)[..., 0] * factor  # [k, k, s]
-        for i, j in np.ndindex(taps.shape[:2]):
-            down, right = i - taps.shape[0] // 2, j - taps.shape[1] // 2
-            y = np.arange(max(0, -down), min(rows, rows - down))[:, None]
-            x = np.arange(max(0, -right), min(columns, columns - right))[None]
-            from_to[:, y, x, y + down, x + right] += taps[i, j][:, None, None]
-    return [kernel, np.repeat(offset[:, None], rows * columns, axis=1)]
+        if layer.name.startswith(prefix) and isinstance(layer, layers.DepthwiseConv2D):
+            factor, branch_offset = _affine(model.get_layer(f"{layer.name}_norm"))
+            taps = keras.ops.convert_to_numpy(layer.kernel)[..., 0] * factor  # [k, k, s]
+            kernel = kernel + convolution_matrices(taps, tile_dense.tile)
+            offset = offset + branch_offset
+    return [kernel, np.repeat(offset[:, None], kernel.shape[1], axis=1)]
 
 
 def _affine(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
@@ -219,32 +208,25 @@ def _affine(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
     return factor, beta - mean * factor
 
 
-def _check_stages(depths, widths, num_sets, tile_sizes, kernels):
-    lengths = [len(values) for values in (depths, widths, num_sets, tile_sizes)]
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            "stage_depths, stage_widths, num_sets and tile_sizes must be as long as each other; "
-            f"given: {', '.join(map(str, lengths))}"
-        )
-    if any(width % sets for width, sets in zip(widths, num_sets, strict=True)):
-        raise ValueError(f"num_sets must divide stage_widths; given: {num_sets} and {widths}")
-    if any(side % 2 == 0 for side in kernels):
-        raise ValueError(f"local_kernels must be odd; given: {kernels}")
+def _check_values(widths, num_sets, tiles, kernels, gate_reduction):
+    divided = all(width % sets == 0 for width, sets in zip(widths, num_sets, strict=True))
+    require(divided, f"num_sets must divide stage_widths; given: {num_sets} and {widths}")
+    require(min(map(min, tiles)) >= 1, f"tile_sizes must be at least 1; given: {tiles}")
+    require(all(side % 2 for side in kernels), f"local_kernels must be odd; given: {kernels}")
+    require(gate_reduction <= min(widths), f"gate_reduction must be at most {min(widths)}; given: {gate_reduction}")
 
 
-def _check_tiles(image_shape, strides, tile_sizes):
+def _check_tiles(image_shape, strides, tiles):
     """Refuse a picture whose maps are not made of whole tiles, and name the nearest that is."""
-    *sides, channels = image_shape
     units = [
-        math.lcm(strides[-1], *(stride * tile[axis] for stride, tile in zip(strides, tile_sizes, strict=True)))
-        for axis in (0, 1)
+        math.lcm(strides[-1], *(s * tile[axis] for s, tile in zip(strides, tiles, strict=True))) for axis in (0, 1)
     ]
-    if any(side % unit for side, unit in zip(sides, units, strict=True)):
-        nearest = tuple(max(1, round(side / unit)) * unit for side, unit in zip(sides, units, strict=True))
-        raise ValueError(
-            f"image_shape {tuple(image_shape)} must be divisible by {units[0]}x{units[1]}, so that every stage has "
-            f"whole tiles; nearest: {(*nearest, channels)}"
-        )
+    nearest = tuple(max(1, round(side / unit)) * unit for side, unit in zip(image_shape[:2], units, strict=True))
+    require(
+        nearest == tuple(image_shape[:2]),
+        f"image_shape {tuple(image_shape)} must be divisible by {units[0]}x{units[1]}, so that every stage has whole "
+        f"tiles; nearest: {(*nearest, image_shape[2])}",
+    )
 
 
 def _variant(image_size, width, middle_depth, num_sets):

@@ -12,6 +12,7 @@ Weights start as in PyTorch (uniform within 1 / sqrt(fan-in)), but biases at 0.
 import keras
 from keras import layers, ops
 
+from mixer_tf.checks import require_per_stage
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.axis import AxisDense
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
@@ -59,10 +60,7 @@ def smlp_net(
         >>> backbone.output.shape
         (None, 4, 6, 12)
     """
-    if len(stage_depths) != len(stage_widths):
-        raise ValueError(
-            f"stage_widths must name one width per stage; given: {len(stage_widths)} widths, {len(stage_depths)} stages"
-        )
+    require_per_stage(len(stage_depths), stage_widths=stage_widths)
     check_divisible(image_shape, patch_size * 2 ** (len(stage_depths) - 1), what="the last stage's stride")
     norm = {"epsilon": norm_epsilon, "momentum": norm_momentum}
     image = x = keras.Input(image_shape, name="image")  # [b, H, W, 3]

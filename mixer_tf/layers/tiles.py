@@ -6,6 +6,7 @@ group than they were made from. The published networks have one tile to a map; f
 """
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -27,6 +28,18 @@ def from_tiles(x, shape: tuple[int, int, int]):
     return ops.reshape(ops.transpose(x, (0, 2, 4, 3, 5, 1, 6)), (-1, *shape))
 
 
+def convolution_matrices(kernels: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    """Convolutions `[k, k, s]`, with zeros around the tile, as matrices over its pixels: `[s, out, in]`."""
+    (height, width, num_sets), (rows, columns) = kernels.shape, tile
+    matrices = np.zeros((num_sets, rows, columns, rows, columns), kernels.dtype)
+    for i, j in np.ndindex(height, width):
+        down, right = i - height // 2, j - width // 2
+        y = np.arange(max(0, -down), min(rows, rows - down))[:, None]
+        x = np.arange(max(0, -right), min(columns, columns - right))[None]
+        matrices[:, y, x, y + down, x + right] = kernels[i, j][:, None, None]
+    return matrices.reshape(num_sets, rows * columns, rows * columns)
+
+
 @keras.saving.register_keras_serializable(package="mixer_tf")
 class TileDense(layers.Layer):
     """Mix the pixels of each tile with the matrix of the channel's set: `[b, h, w, c] -> [b, h, w, c]`.
@@ -44,7 +57,7 @@ class TileDense(layers.Layer):
         self, tile: tuple[int, int], num_sets: int, use_bias=True, kernel_initializer="lecun_normal", **kwargs
     ):
         super().__init__(**kwargs)
-        self.tile, self.num_sets, self.use_bias = tuple(tile), num_sets, use_bias
+        self.tile, self.num_sets, self.use_bias = (tile[0], tile[1]), num_sets, use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):

@@ -155,6 +155,8 @@ class Layout:
             value): left out on load, written on save.
         resized: our names (as in `modules`) of weights that belong to one image size -> the rule that resizes them,
             from `mixer_tf/weights/resizing.py`.
+        published_side: side in pixels of the images that published files are for, where the shapes of their arrays do
+            not tell it.
         numbering: model -> (name of an array by the table -> its name for that model), where the reference counts
             modules of which a model has only some.
     """
@@ -171,6 +173,7 @@ class Layout:
         default_factory=dict
     )
     resized: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
+    published_side: int | None = None
     numbering: Callable[[keras.Model], Callable[[str], str]] = lambda model: lambda array: array
 
     def respell(self, name: str) -> str:

@@ -85,7 +85,7 @@ def load_weights(
     arrays = {name: array for name, array in arrays.items() if name not in needless}
     resizings: tuple[str, ...] = ()
     if resize:
-        arrays, resizings = resized(chosen, bindings, arrays, grids_of(model, checkpoint.metadata))
+        arrays, resizings = resized(chosen, bindings, arrays, grids_of(model, checkpoint, chosen))
     _check_match(f"{checkpoint.name} must fit {model.name}", architecture, chosen, bindings, arrays)
     values, converted = _values(bindings, arrays)
     expected = find_preprocessing(model, preprocessing, checkpoint, chosen)

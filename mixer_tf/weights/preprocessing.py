@@ -29,16 +29,16 @@ def find_preprocessing(
     `preprocessor_config.json` (Hugging Face) beside it; the layout's default for a file of that name; the one that the
     model already has. None for a model that takes no pictures `[b, H, W, 3]` of fixed size.
     """
-    image_size = _image_size(model)
-    if image_size is None:
+    size = image_size(model)
+    if size is None:
         return None
-    known = given or _from_metadata(checkpoint) or _from_sidecar(checkpoint.path, image_size)
+    known = given or _from_metadata(checkpoint) or _from_sidecar(checkpoint.path, size)
     if known is None and layout.preprocessing is not None:
         file_name = checkpoint.path.name if checkpoint.path else ""
         layer_names = {layer.name for layer in model.layers}
-        known = Preprocessing(image_size, **layout.preprocessing(file_name, image_size, layer_names))
+        known = Preprocessing(size, **layout.preprocessing(file_name, size, layer_names))
     known = known or getattr(model, "preprocessing", None)
-    return dataclasses.replace(known, image_size=image_size) if known else None
+    return dataclasses.replace(known, image_size=size) if known else None
 
 
 def preprocessing_metadata(model: keras.Model) -> dict[str, str]:
@@ -47,7 +47,8 @@ def preprocessing_metadata(model: keras.Model) -> dict[str, str]:
     return {_KEY: json.dumps(preprocessing.to_dict())} if preprocessing else {}
 
 
-def _image_size(model: keras.Model) -> tuple[int, int] | None:
+def image_size(model: keras.Model) -> tuple[int, int] | None:
+    """Height and width of the pictures that a model reads; None when it reads none of fixed size."""
     match model.input_shape:
         case (_, int(height), int(width), 3):
             return height, width

@@ -17,7 +17,9 @@ import numpy as np
 
 from mixer_tf.layers.resize import antialiased_bicubic_matrix, bicubic_matrix, resize_grid
 from mixer_tf.layers.tokens import PositionEmbedding
+from mixer_tf.weights.files import Checkpoint
 from mixer_tf.weights.layout import Binding, Layout, all_layers, owners
+from mixer_tf.weights.preprocessing import image_size
 
 _KEY = "position_grid"
 
@@ -31,10 +33,14 @@ class Grids:
     Attributes:
         model: those of the model's finest features; None for a model without any.
         stored: those of the file's weights; None where the file does not say.
+        image: height and width of the model's pictures in pixels; None for a model without any.
+        stages: those of each stage of a hierarchical model, by the start of its layers' names: `"stage1"`.
     """
 
     model: Grid | None
     stored: Grid | None
+    image: Grid | None = None
+    stages: Mapping[str, Grid] = dataclasses.field(default_factory=dict)
 
     def stored_with(self, patches: int) -> Grid | None:
         """The file's grid if it has so many patches; taken as square, as in all published files, if it does not say."""
@@ -53,11 +59,16 @@ def grid_metadata(model: keras.Model) -> dict[str, str]:
     return {_KEY: "{}x{}".format(*grid)} if grid else {}
 
 
-def grids_of(model: keras.Model, metadata: Mapping[str, str]) -> Grids:
-    """The model's grid, and the file's as its metadata tells it."""
-    rows, _, columns = metadata.get(_KEY, "").partition("x")
+def grids_of(model: keras.Model, checkpoint: Checkpoint, layout: Layout) -> Grids:
+    """The model's grid, and the file's: as its metadata tells it, or as files of this layout are published."""
+    grid, image = _stored_grid(model), image_size(model)
+    rows, _, columns = checkpoint.metadata.get(_KEY, "").partition("x")
     stored = (int(rows), int(columns)) if rows.isdigit() and columns.isdigit() else None
-    return Grids(_stored_grid(model), stored)
+    if stored is None and checkpoint.path and layout.published_side and grid and image:
+        stored = 2 * (layout.published_side * grid[0] // image[0],)
+    first_norms = [layer for layer in all_layers(model) if layer.name.endswith("_block1_norm1")]
+    stages = {layer.name.partition("_")[0]: (*layer.output.shape[1:3],) for layer in first_norms}
+    return Grids(grid, stored, image, stages)
 
 
 def _stored_grid(model: keras.Model) -> Grid | None:
@@ -156,6 +167,49 @@ def spectrum(array: np.ndarray, binding: Binding, grids: Grids) -> Resized | Non
         return None
     filters = _along(array.reshape(-1, channels, parts), 0, tuple(old), tuple(new), matrix=_aligned)
     return filters.reshape(*new, channels, parts), tuple(old), tuple(new)
+
+
+def segments(array: np.ndarray, binding: Binding, grids: Grids) -> Resized | None:
+    """The rule of ViP's kernels `[c, c]` and biases `[c]` over (place, channel within a segment).
+
+    A line has as many segments as places, so that with the image size both change, and their product stays. The shape
+    therefore does not tell the size: the grids must.
+    """
+    if grids.stored is None or grids.model is None or grids.stored == grids.model:
+        return None
+    channels, new = array.shape[0], grids.stages[binding.layer.name.partition("_")[0]][0]
+    old = new * grids.stored[0] // grids.model[0]
+    if old == new or channels % old:
+        return None
+    grid_old, grid_new = (old, channels // old), (new, channels // new)
+    inputs = (0,) if array.ndim == 2 else ()
+    return _resized(array, inputs, (array.ndim - 1,), grid_old, grid_new, prefix=0), (old, old), (new, new)
+
+
+def tiles(array: np.ndarray, binding: Binding, grids: Grids) -> Resized | None:
+    """The rule of RepMLPNet's kernels `[set, out, in]` over the pixels of a square tile."""
+    kernel = array.reshape(binding.layer.num_sets, -1, array.shape[1])
+    side = math.isqrt(kernel.shape[2])
+    old, new = (side, side), binding.layer.tile
+    if kernel.shape[1:] != (side**2, side**2) or old == new:
+        return None
+    return _resized(kernel, (2,), (1,), old, new, prefix=0), old, new
+
+
+def pretrained_size_needed(array: np.ndarray, binding: Binding, grids: Grids) -> Resized | None:
+    """The rule of RaftMLP's token mixing, which no resizing fits: its hidden units belong to the grid too.
+
+    Raises:
+        ValueError: when the weights are of another image size; it says how the model must be built.
+    """
+    old, new = array.shape[0], binding.variable.shape[0]
+    if old == new or grids.image is None:
+        return None
+    side = round(grids.image[0] * old / new)
+    raise ValueError(
+        f"{binding.names[0]} must be of the model's image size; given: weights for {side} pixels: build the model with "
+        f"pretrained_image_size={side}, which resizes its feature maps instead"
+    )
 
 
 def _aligned(size_in: int, size_out: int) -> np.ndarray:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import keras
 
-from mixer_tf.weights.files import write_arrays
+from mixer_tf.weights.files import Checkpoint, write_arrays
 from mixer_tf.weights.layout import TORCH, owners
 from mixer_tf.weights.layouts import OWN, architecture_of, layout_named
 from mixer_tf.weights.preprocessing import preprocessing_metadata
-from mixer_tf.weights.resizing import Grid, grid_metadata, grids_of, has_rules
+from mixer_tf.weights.resizing import Grids, grid_metadata, grids_of, has_rules
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: str) -> Path:
@@ -48,7 +48,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
         )
     metadata = {**grid_metadata(model), **preprocessing_metadata(model), "layout": layout}
     if path.suffix == ".npz" and has_rules(chosen, model):
-        _check_square(grids_of(model, metadata).stored)
+        _check_grid(grids_of(model, Checkpoint({}, path=path), chosen))
     if chosen.convention is TORCH:
         metadata["format"] = "pt"  # transformers refuses files without it
     arrays = chosen.derived_arrays(model)
@@ -58,7 +58,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
     return path
 
 
-def _check_square(grid: Grid | None) -> None:
-    """Refuse a 2 x 8 table in a file without metadata: it would come back as 4 x 4."""
-    if grid and grid[0] != grid[1] and math.isqrt(math.prod(grid)) ** 2 == math.prod(grid):
+def _check_grid(grids: Grids) -> None:
+    """Refuse a file that cannot tell its grid where it would come back as another one: 2 x 8 patches as 4 x 4."""
+    grid = grids.model
+    if grid and (grids.stored or grids.stored_with(math.prod(grid)) or grid) != grid:
         raise ValueError(f"weights for {grid[0]}x{grid[1]} patches need a .safetensors file; given: .npz")

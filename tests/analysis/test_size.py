@@ -40,6 +40,18 @@ def test_multiply_adds_are_those_counted_by_hand(name, billions):
         keras.backend.clear_session()
 
 
+@pytest.mark.parametrize(
+    ("name", "length", "billions"),
+    [("bert_base", 128, 14.250), ("bert_base_chinese", 128, 13.327), ("gpt2", 1024, 145.824)],
+)
+def test_multiply_adds_of_text_are_those_counted_by_hand(name, length, billions):
+    with keras.StatelessScope():
+        encoder = mt.create_backbone(name, sequence_length=length)
+        heads = {"gpt2": mt.causal_language_model}.get(name, lambda x: mt.masked_language_model(x, next_sentence=True))
+        assert count_multiply_adds(heads(encoder)) == pytest.approx(billions * 1e9, rel=1e-3)
+        keras.backend.clear_session()
+
+
 def multiply_adds(function, *shapes):
     inputs = [keras.Input(shape) for shape in shapes]
     return count_multiply_adds(keras.Model(inputs, function(*inputs)))

@@ -30,7 +30,7 @@ def test_one_residual_stands_around_filter_and_mlp():
     [
         ("gfnet", {"image_shape": (25, 40, 3)}, r"divisible by patch_size 8; nearest: \(24, 40, 3\)"),
         ("gfnet_h", {"image_shape": (24, 44, 3)}, r"divisible by the last stage's stride 8; nearest: \(24, 48, 3\)"),
-        ("gfnet_h", {"mlp_ratios": (4,)}, "must be as long as each other; given: 2, 2, 1"),
+        ("gfnet_h", {"mlp_ratios": (4,)}, "mlp_ratios must have one value per stage; given: 1 values, 2 stages"),
     ],
 )
 def test_what_does_not_fit_is_refused(architecture, arguments, sentence):

@@ -62,8 +62,8 @@ def test_mixer_blocks_mix_all_tokens():
     ("arguments", "sentence"),
     [
         ({"raft_sizes": (2, 5)}, r"raft_sizes must divide stage_widths; given: \(2, 5\) and \(10, 12\)"),
-        ({"stage_widths": (10,)}, "must be as long as each other; given: 2, 1, 2, 2, 2"),
-        ({"embedding_kernels": ((8, 4), (2,))}, r"must begin with the patch size 4; given: \(8, 4\)"),
+        ({"stage_widths": (10,)}, "stage_widths must have one value per stage; given: 1 values, 2 stages"),
+        ({"embedding_kernels": ((8, 4), (2,))}, r"must begin with patch_sizes \(4, 2\); given: \(\(8, 4\), "),
         ({"embedding_kernels": ((4, 6), (2,))}, r"kernels must be multiples of the first, 4, .*given: \(4, 6\)"),
         ({"token_mixing": "sep_ln_ch_tm"}, "token_mixing must be one of raft, mixer; given: 'sep_ln_ch_tm'"),
     ],

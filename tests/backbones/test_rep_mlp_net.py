@@ -65,8 +65,10 @@ def test_what_cannot_be_merged_is_refused():
     [
         ({"image_shape": (24, 48, 3)}, r"divisible by 24x40, so that every stage .*nearest: \(24, 40, 3\)"),
         ({"num_sets": (3, 3)}, r"num_sets must divide stage_widths; given: \(3, 3\) and \(8, 12\)"),
-        ({"num_sets": (2,)}, "must be as long as each other; given: 2, 2, 1, 2"),
+        ({"num_sets": (2,)}, "num_sets must have one value per stage; given: 1 values, 2 stages"),
         ({"local_kernels": (1, 2)}, r"local_kernels must be odd; given: \(1, 2\)"),
+        ({"tile_sizes": ((3, 5), (0, 5))}, r"tile_sizes must be at least 1; given: \(\(3, 5\), \(0, 5\)\)"),
+        ({"gate_reduction": 9}, "gate_reduction must be at most 8; given: 9"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, sentence):

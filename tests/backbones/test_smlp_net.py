@@ -45,7 +45,7 @@ def test_every_block_has_its_number_through_all_stages_in_the_authors_names():
     ("arguments", "sentence"),
     [
         ({"image_shape": (24, 44, 3)}, r"divisible by the last stage's stride 8; nearest: \(24, 48, 3\)"),
-        ({"stage_widths": (4,)}, "stage_widths must name one width per stage; given: 1 widths, 2 stages"),
+        ({"stage_widths": (4,)}, "stage_widths must have one value per stage; given: 1 values, 2 stages"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, sentence):

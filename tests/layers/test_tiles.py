@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mixer_tf.layers.tiles import TileDense, from_tiles, to_tiles
+from mixer_tf.layers.tiles import TileDense, convolution_matrices, from_tiles, to_tiles
 
 X = np.random.default_rng(0).normal(size=(2, 4, 6, 10)).astype("float32")
 
@@ -50,3 +50,12 @@ def test_config_round_trip_keeps_every_argument():
     assert copy(keras.Input((4, 6, 10))).shape == (None, 4, 6, 10)
     assert len(copy.weights) == 1
     np.testing.assert_array_equal(copy.kernel, np.zeros((5, 6, 6)))
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])  # the last is larger than the tile
+def test_a_convolution_is_a_matrix_over_the_pixels(side):
+    kernels = np.random.default_rng(2).normal(size=(side, side, 5)).astype("float32")
+    tiles = keras.ops.convert_to_numpy(to_tiles(X, (2, 3), 5))
+    convolution = keras.ops.depthwise_conv(tiles, kernels[..., None], padding="same")
+    mixed = np.einsum("soi,nis->nos", convolution_matrices(kernels, (2, 3)), tiles.reshape(-1, 6, 5))
+    np.testing.assert_allclose(mixed.reshape(-1, 2, 3, 5), convolution, atol=1e-5)

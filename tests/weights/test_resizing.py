@@ -8,8 +8,21 @@ import mixer_tf as mt
 from mixer_tf.layers.tokens import PositionEmbedding
 from mixer_tf.weights import load_weights, save_weights
 from mixer_tf.weights.layout import Binding
+from mixer_tf.weights.layouts import layout_named
 from mixer_tf.weights.resizing import Grids, axis, positions, spectrum, tokens
-from tests.weights.small_models import mlp_mixer, random_arrays, resnet
+from tests.weights.small_models import (
+    ff_only,
+    gfnet,
+    gmlp,
+    mlp_mixer,
+    raft_mlp,
+    random_arrays,
+    rep_mlp_net,
+    resmlp,
+    resnet,
+    smlp_net,
+    vip,
+)
 
 
 def layer(grid, prefix=1, channels=2, stored_grid=None):
@@ -201,6 +214,56 @@ def test_our_files_of_a_mixer_know_their_grid(tmp_path):
     assert load_weights(third, path).resized[0] == "blocks.0.mlp_tokens.fc1.weight 2x8 -> 4x4"
     with pytest.raises(ValueError, match=r"2x8 patches need a \.safetensors file"):
         save_weights(first, tmp_path / "w.npz", layout="timm")
+
+
+OTHER_SIZES = {  # builder, arguments for a second size, layout
+    "mlp_mixer": (mlp_mixer, {}, "timm"),
+    "ff_only": (ff_only, {}, "authors"),
+    "resmlp": (resmlp, {}, "facebook"),
+    "gmlp": (gmlp, {}, "timm"),
+    "gfnet": (gfnet, {}, "authors"),
+    "smlp_net": (smlp_net, {}, "authors"),
+    "rep_mlp_net": (lambda shape, **sizes: rep_mlp_net(shape, tile_sizes=None, **sizes), {}, "authors"),
+    "vip": (lambda shape, **sizes: vip(shape, stage_widths=(12, 12, 12), **sizes), {"segments": (6, 6, 3)}, "authors"),
+}
+
+
+@pytest.mark.parametrize("architecture", OTHER_SIZES)
+def test_weights_of_another_image_size_are_resized_and_the_rest_is_untouched(tmp_path, architecture):
+    build, second, layout = OTHER_SIZES[architecture]
+    small, large, again = build((32, 32, 3)), build((48, 48, 3), **second), build((32, 32, 3))
+    arrays = random_arrays(small, architecture, layout)
+    load_weights(small, arrays)
+    path = save_weights(small, tmp_path / "w.safetensors", layout=layout)
+    report = load_weights(large, path)
+    assert report.resized
+    assert load_weights(again, path).resized == ()
+    resized = {note.partition(" ")[0] for note in report.resized}
+    bindings = layout_named(layout, architecture).bind(large)
+    for name, array in (
+        (name, array) for binding in bindings for name, array in zip(binding.names, binding.to_arrays(), strict=True)
+    ):
+        assert (name in resized) or array.tobytes() == arrays[name].tobytes(), name
+        assert (name in resized) <= (array.shape != arrays[name].shape or architecture == "vip"), name
+
+
+def test_vip_published_for_224_pixels_is_resized_although_its_shapes_fit(tmp_path):
+    """A line of the 448 px picture has twice the segments, each with half the channels: the matrix keeps its shape."""
+    sizes = {"patch_size": 28, "stage_depths": (1,), "stage_widths": (16,), "mlp_ratios": (2,)}
+    published = mt.create_backbone("vip", (224, 224, 3), segments=(8,), **sizes)
+    larger = mt.create_backbone("vip", (448, 448, 3), segments=(16,), **sizes)
+    path = save_weights(published, tmp_path / "w.npz", layout="authors")
+    assert load_weights(published, path).resized == ()
+    assert len(load_weights(larger, path).resized) == 2
+    with pytest.raises(ValueError, match=r"16x16 patches need a \.safetensors file"):
+        save_weights(larger, tmp_path / "x.npz", layout="authors")
+
+
+def test_raft_mlp_says_how_it_must_be_built_for_another_image_size():
+    arrays = random_arrays(raft_mlp((32, 32, 3)), "raft_mlp", "authors")
+    with pytest.raises(ValueError, match="weights for 32 pixels: build the model with pretrained_image_size=32, which"):
+        load_weights(raft_mlp((64, 64, 3)), arrays)
+    load_weights(raft_mlp((64, 40, 3), pretrained_image_size=32), arrays)
 
 
 def test_resizing_can_be_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixer_tf.weights.layout import TORCH, Layout, Parts
+from mixer_tf.weights.resizing import pretrained_size_needed
 
 
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
@@ -51,6 +52,9 @@ AUTHORS = Layout(
         "head": "classifier",
     },
     preprocessing=_preprocessing,
+    resized={
+        f"stage{{i}}_block{{j}}_{mixing}_fc1/kernel": pretrained_size_needed for mixing in ("vertical", "horizontal")
+    },
 )
 
 LAYOUTS = (AUTHORS,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mixer_tf.weights.layout import TORCH, Layout, Parts, conv1x1
+from mixer_tf.weights.resizing import tiles
 
 
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
@@ -42,6 +43,7 @@ AUTHORS = Layout(
         "head": "head",
     },
     preprocessing=_preprocessing,
+    resized={f"{_OURS}_tile/kernel": tiles},
 )
 
 LAYOUTS = (AUTHORS,)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import keras
 
 from mixer_tf.weights.layout import TORCH, Layout, conv1x1
+from mixer_tf.weights.resizing import segments
 
 
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
@@ -49,6 +50,8 @@ AUTHORS = Layout(
     },
     preprocessing=_preprocessing,
     numbering=_numbering,
+    resized={"stage{i}_block{j}_rows": segments, "stage{i}_block{j}_columns": segments},
+    published_side=224,
 )
 
 LAYOUTS = (AUTHORS,)
