@@ -57,7 +57,7 @@ class TileDense(layers.Layer):
         self, tile: tuple[int, int], num_sets: int, use_bias=True, kernel_initializer="lecun_normal", **kwargs
     ):
         super().__init__(**kwargs)
-        self.tile, self.num_sets, self.use_bias = tuple(tile), num_sets, use_bias
+        self.tile, self.num_sets, self.use_bias = (tile[0], tile[1]), num_sets, use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
