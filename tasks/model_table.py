@@ -25,7 +25,9 @@ README = ROOT / "README.md"
 PUBLISHED = ROOT / "tasks" / "published.csv"
 RECIPES = ROOT / "tasks" / "recipes"
 
-PAPER = re.compile(r"(?P<authors>[^.]+? et al\.|[^.]+?) (?P<year>20\d\d)(, arXiv (?P<arxiv>\d{4}\.\d{4,5}))?")
+PAPER = re.compile(
+    r"(?P<authors>[A-Z][\w-]+( et al\.| and [A-Z][\w-]+)?) (?P<year>20\d\d)([.,] arXiv (?P<arxiv>\d{4}\.\d{4,5}))?"
+)
 MEASURED = re.compile(
     r"(?P<accuracy>[\d.]+ %) of .*?, (?P<parameters>[\d,]+)\s+parameters,\s+(?P<time>[\d,]+ s)\s+of\s+training",
     re.DOTALL,
@@ -78,7 +80,7 @@ def model_table() -> str:
 def model_row(name: str, builder, published: dict[str, str]) -> tuple[str, ...]:
     """The cells of one backbone."""
     docstring = " ".join((sys.modules[builder.__module__].__doc__ or "").split())
-    paper = PAPER.search(published.get("paper") or docstring.partition(". ")[2])
+    paper = PAPER.search(published.get("paper") or docstring)
     if paper is None:
         raise ValueError(f"{builder.__module__} must name authors and year in its docstring; given: none")
     link = f"{paper['authors']} {paper['year']}"

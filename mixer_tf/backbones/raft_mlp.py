@@ -1,6 +1,6 @@
-"""RaftMLP: How Much Can Be Done Without Attention and with Less Spatial Locality? Tatsunami & Taki 2021.
+"""RaftMLP: How Much Can Be Done Without Attention and with Less Spatial Locality?
 
-arXiv 2108.04384. Reference code: okojoalg/raft-mlp (`libs/models.py`, `libs/modules.py`).
+Tatsunami and Taki 2021, arXiv 2108.04384. Reference code: okojoalg/raft-mlp (`libs/models.py`, `libs/modules.py`).
 
 The idea: mix the tokens of each column, then of each row, instead of all at once, and put the channels of a pixel into
 few groups (*rafts*) that travel together: channels `i`, `i + c / r`, `i + 2 c / r`, ... of a whole line are one vector.

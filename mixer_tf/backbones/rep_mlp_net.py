@@ -232,6 +232,7 @@ def _check_tiles(image_shape, strides, tiles):
 def _variant(image_size, width, middle_depth, num_sets):
     """The published networks: one tile as large as the map in every stage."""
     return {
+        "image_shape": (image_size, image_size, 3),
         "stage_depths": (2, 2, middle_depth, 2),
         "stage_widths": (width, 2 * width, 4 * width, 8 * width),
         "num_sets": num_sets,

@@ -15,7 +15,7 @@ import numpy as np
 from mixer_tf.data.preprocess import Preprocessing
 from mixer_tf.weights.files import Checkpoint, read_checkpoint
 from mixer_tf.weights.keras_files import KERAS_FILES, read_keras
-from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout
+from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout, is_head_layer
 from mixer_tf.weights.layouts import OWN, architecture_of, guess, layout_named, layouts_of
 from mixer_tf.weights.preprocessing import find_preprocessing
 from mixer_tf.weights.report import LoadReport, WeightsMismatch
@@ -155,21 +155,21 @@ def _correspondence(
     model: keras.Model, layout: Layout, arrays: Mapping[str, np.ndarray], skip_head: bool
 ) -> tuple[list[Binding], tuple[str, ...], tuple[str, ...]]:
     """The bindings to load, the model's arrays that may keep their values, and the file's that are left out."""
-    may_lack = (*layout.optional, *(HEAD_LAYERS if skip_head else ()))
     bindings: list[Binding] = []
     kept: list[str] = []
     for binding in layout.bind(model):
-        lacking = binding.layer.name in may_lack and arrays.keys().isdisjoint(binding.names)
-        if lacking or (skip_head and binding.layer.name == HEAD):
+        name = binding.layer.name
+        may_lack = name in layout.optional or (skip_head and is_head_layer(name))
+        if (may_lack and arrays.keys().isdisjoint(binding.names)) or (skip_head and name == HEAD):
             kept.extend(binding.names)
         else:
             bindings.append(binding)
-    wanted = {name for binding in bindings for name in binding.names}
+    wanted = {array for binding in bindings for array in binding.names}
     needless = {
         *layout.derived_arrays(model),
-        *(name for name in arrays if layout.is_ignored(name) or (skip_head and layout.knows(name, HEAD_LAYERS))),
+        *(array for array in arrays if layout.is_ignored(array) or (skip_head and layout.knows(array, HEAD_LAYERS))),
     }
-    return bindings, tuple(kept), tuple(name for name in arrays if name in needless - wanted)
+    return bindings, tuple(kept), tuple(array for array in arrays if array in needless - wanted)
 
 
 def _check_match(

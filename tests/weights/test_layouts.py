@@ -84,8 +84,13 @@ def test_google_names(tmp_path):
     }
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
-@pytest.mark.parametrize("form", FORMS)
+# An .npz cannot tell the image size that ViP's weights are for: tests/weights/test_resizing.py.
+FILES = [
+    (form, suffix) for form in FORMS for suffix in (".npz", ".safetensors") if (form, suffix) != ("vip authors", ".npz")
+]
+
+
+@pytest.mark.parametrize(("form", "suffix"), FILES)
 def test_arrays_come_back_byte_for_byte(tmp_path, form, suffix):
     model, architecture, layout = build(form)
     given = random_arrays(model, architecture, layout)
