@@ -104,6 +104,7 @@ def test_keras_file_loads_in_a_new_process_and_goes_on_training(tmp_path):
             # not Adam: it blows up the rounding noise of gradients that are zero but for rounding
             create_optimizer("sgd", learning_rate=1e-2, weight_decay=0.1, ema=0.9),
             keras.losses.CategoricalCrossentropy(from_logits=True),
+            run_eagerly=True,  # three steps of two dozen models are not worth their graphs
         )
         model.fit(batch, labels, batch_size=3, epochs=2, verbose=0)
         path = str(tmp_path / f"{architecture}.keras")
