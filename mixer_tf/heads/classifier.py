@@ -65,6 +65,8 @@ def classifier(
 
 def _pooled(backbone: keras.Model, pool: str | None):
     """The vector `[b, c]` that stands for the whole picture."""
+    if "token_ids" in {tensor.name for tensor in backbone.inputs}:
+        raise ValueError(f"a classifier must continue a backbone that reads pictures; {backbone.name} reads text")
     layer_names = {layer.name for layer in backbone.layers}
     pool = pool or ("token" if "class_token" in layer_names else "average")
     if pool == "average":

@@ -50,7 +50,8 @@ def load_weights(
             mapping from names to arrays.
         layout: the naming in the file, such as `"timm"` or `"google"`; None finds it out from the names.
         skip_head: leave the model's head as it is and the checkpoint's out: for another number of classes, or where
-            only one of the two has a head. Not for `.weights.h5`.
+            only one of the two has a head. What stands before the last layer of a head, and the heads that BERT is
+            pretrained with, are loaded where both have them. Not for `.weights.h5`.
         resize: resize weights that belong to another image size; False refuses them.
         preprocessing: what the weights expect of a picture; None takes it from the file, from a `config.json` (timm)
             or `preprocessor_config.json` (Hugging Face) beside it, or from what is known of such files. With the

@@ -24,8 +24,8 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
     Args:
         model: a backbone, or a model that continues one.
         path: a `.safetensors` or `.npz` file; folders are made, an old file is replaced.
-        layout: whose names: `"timm"`, `"google"`, `"huggingface"` (DINOv2), as far as the architecture has them, or
-            `"mixer_tf"` for the package's own, which every model has.
+        layout: whose names: `"timm"`, `"google"`, `"huggingface"` (BERT, GPT-2, DINOv2), as far as the architecture
+            has them, or `"mixer_tf"` for the package's own, which every model has.
 
     Returns:
         The path.

@@ -6,7 +6,7 @@ import pytest
 
 import mixer_tf as mt
 from mixer_tf.data.preprocess import Preprocessing
-from tests.backbones.tiny import tiny_backbone
+from tests.backbones.tiny import tiny_backbone, tiny_encoder
 
 IMAGE_SHAPE = (24, 40, 3)
 
@@ -77,3 +77,8 @@ def test_preprocessing_of_the_backbone_goes_to_the_model():
 def test_wrong_argument_is_refused(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         mt.classifier(tiny_backbone("mlp_mixer"), **arguments)
+
+
+def test_a_backbone_that_reads_text_is_refused():
+    with pytest.raises(ValueError, match="must continue a backbone that reads pictures; bert reads text"):
+        mt.classifier(tiny_encoder("bert"), 4)

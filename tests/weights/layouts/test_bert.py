@@ -1,4 +1,4 @@
-"""BERT's and GPT-2's files, in all the ways in which they are spelled."""
+"""BERT's files, in all the ways in which they are spelled."""
 
 import re
 
@@ -9,7 +9,7 @@ import pytest
 import mixer_tf as mt
 from mixer_tf.weights import WeightsMismatch, load_weights, save_weights
 from mixer_tf.weights.files import read_checkpoint
-from tests.weights.small_models import bert, bert_with_heads, gpt2, random_arrays
+from tests.weights.small_models import bert, bert_with_heads, random_arrays
 
 TABLE = "bert.embeddings.word_embeddings.weight"
 HEADS = r"cls\.|bert\.pooler"
@@ -21,13 +21,6 @@ def pretraining():
     arrays = random_arrays(bert_with_heads(), "bert", "huggingface")
     repeated = {"decoder.weight": arrays[TABLE], "decoder.bias": arrays["cls.predictions.bias"]}
     return arrays | {f"cls.predictions.{name}": array for name, array in repeated.items()}
-
-
-@pytest.fixture
-def decoder_arrays():
-    """What `GPT2LMHeadModel` saves."""
-    arrays = random_arrays(mt.causal_language_model(gpt2()), "gpt2", "huggingface")
-    return arrays | {"lm_head.weight": arrays["transformer.wte.weight"]}
 
 
 def test_a_model_with_both_heads_takes_the_whole_file_and_gives_it_back(tmp_path, pretraining):
@@ -103,33 +96,7 @@ def test_another_number_of_positions_is_refused(pretraining):
     assert caught.value.misshapen == {"bert.embeddings.position_embeddings.weight": ((11, 12), (9, 12))}
 
 
-def test_gpt2_takes_its_file_and_gives_it_back(tmp_path, decoder_arrays):
-    model = mt.causal_language_model(gpt2())
-    assert load_weights(model, decoder_arrays).skipped == ()
-    saved = read_checkpoint(save_weights(model, tmp_path / "gpt2.safetensors", layout="huggingface")).arrays
-    assert saved.keys() == decoder_arrays.keys()
-    assert all(saved[name].tobytes() == array.tobytes() for name, array in decoder_arrays.items())
-
-
-@pytest.mark.parametrize("build", [gpt2, lambda: mt.causal_language_model(gpt2())])
-def test_published_files_of_gpt2_have_no_prefix_no_head_and_masks(decoder_arrays, build):
-    file = {name.removeprefix("transformer."): array for name, array in decoder_arrays.items() if name[0] == "t"}
-    masks = {f"h.{i}.attn.bias": np.tril(np.ones((1, 1, 11, 11), np.float32)) for i in range(2)}
-    masks["h.1.attn.masked_bias"] = np.float32(-1e4)
-    model = build()
-    report = load_weights(model, {**file, **masks})
-    assert report.skipped == tuple(f"transformer.{name}" for name in masks)
-    np.testing.assert_array_equal(model.get_layer("block1_mlp_fc1").kernel, file["h.1.mlp.c_fc.weight"])
-
-
-def test_a_bare_decoder_takes_a_file_with_a_head_and_saves_none(tmp_path, decoder_arrays):
-    decoder = gpt2()
-    load_weights(decoder, decoder_arrays)
-    saved = read_checkpoint(save_weights(decoder, tmp_path / "gpt2.npz", layout="huggingface")).arrays
-    assert saved.keys() == decoder_arrays.keys() - {"lm_head.weight"}
-
-
-def test_a_keras_file_of_text(tmp_path, pretraining):
+def test_a_keras_file(tmp_path, pretraining):
     model, other = bert_with_heads(), bert_with_heads()
     load_weights(model, pretraining)
     model.save(tmp_path / "bert.keras")
