@@ -60,18 +60,28 @@ def _matrix_product(operation) -> int:
 
 
 def _convolution(operation) -> int:
+    if _is_constant(operation.inputs[1]):
+        return 0
     rows, columns, channels, _ = _sizes(operation.inputs[1])  # of the group's inputs
     return math.prod(_sizes(operation.outputs[0])) * rows * columns * channels
 
 
 def _depthwise_convolution(operation) -> int:
-    """Constant taps only move pixels; of kernels padded to run side by side, what they were before is counted."""
+    """Of kernels that are padded to run side by side, count what they were before."""
     kernel = operation.inputs[1]
-    if kernel.op.type == "Const":
+    if _is_constant(kernel):
         return 0
     kernels = list(kernel.op.inputs)[:-1] if kernel.op.type == "ConcatV2" else [kernel]
     kernels = [part.op.inputs[0] if part.op.type in ("Pad", "PadV2") else part for part in kernels]
     return math.prod(_sizes(operation.outputs[0])[:3]) * sum(math.prod(_sizes(part)) for part in kernels)
+
+
+def _is_constant(kernel) -> bool:
+    """Whether a kernel is no weight: one of ones and zeros only moves pixels."""
+    operation = kernel.op
+    if operation.type == "Const":
+        return True
+    return "Random" not in operation.type and bool(operation.inputs) and all(map(_is_constant, operation.inputs))
 
 
 def _einsum(operation) -> int:

@@ -71,6 +71,7 @@ def multiply_adds(function, *shapes):
         (lambda x, y: ops.matmul(x, ops.swapaxes(y, 1, 2)), [(3, 4), (5, 4)], 3 * 4 * 5),
         (lambda x, y: ops.einsum("bhwc,bhvc->bwvc", x, y), [(2, 3, 4), (2, 5, 4)], 2 * 3 * 5 * 4),
         (lambda x: ops.softmax(x + 1), [(3, 4)], 0),
+        (lambda x: ops.image.extract_patches(x, 3, strides=2), [(7, 9, 2)], 0),  # a convolution that only moves pixels
     ],
 )
 def test_every_product_is_counted_once(function, shapes, expected):
