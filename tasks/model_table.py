@@ -108,7 +108,8 @@ def with_head(backbone: keras.Model) -> keras.Model:
     if backbone.name.startswith("dinov2"):
         return backbone  # published without a head
     if backbone.name in mt.list_backbones(reads="image"):
-        return mt.classifier(backbone, 1000)
+        is_segmenter = backbone.name.startswith("eanet")
+        return mt.segmenter(backbone, 21) if is_segmenter else mt.classifier(backbone, 1000)
     if backbone.name.startswith("gpt2"):
         return mt.causal_language_model(backbone)
     return mt.masked_language_model(backbone, next_sentence=backbone.name.startswith("bert"))
