@@ -190,7 +190,7 @@ def _variant(patch_size, num_blocks, hidden_dim):
 
 
 def _gated_variant(num_blocks):
-    """timm's own, in no paper: half of each hidden width are gates."""
+    """Half of each hidden width are gates: timm's own table, in no paper."""
     return {**_variant(16, num_blocks, 384), "tokens_mlp_dim": 384, "activation": "silu", "gated": True}
 
 

@@ -122,20 +122,14 @@ def residual_block(
 
 def basic(x, width, channels, *, stride, dilation, activation, norm, last_gamma, name):
     """The branch of ResNet-18 and 34: 3x3, 3x3."""
-    y = conv_norm(
-        x, width, 3, stride=stride, dilation=dilation, norm=norm, activation=activation, name=f"{name}_conv1"
-    )
-    return conv_norm(
-        y, channels, 3, dilation=dilation, norm=norm, gamma_initializer=last_gamma, name=f"{name}_conv2"
-    )
+    y = conv_norm(x, width, 3, stride=stride, dilation=dilation, norm=norm, activation=activation, name=f"{name}_conv1")
+    return conv_norm(y, channels, 3, dilation=dilation, norm=norm, gamma_initializer=last_gamma, name=f"{name}_conv2")
 
 
 def bottleneck(x, width, channels, *, stride, dilation, activation, norm, last_gamma, name):
     """The branch of ResNet-50 and deeper: 1x1, 3x3 with the stride (v1.5), 1x1."""
     y = conv_norm(x, width, 1, norm=norm, activation=activation, name=f"{name}_conv1")
-    y = conv_norm(
-        y, width, 3, stride=stride, dilation=dilation, norm=norm, activation=activation, name=f"{name}_conv2"
-    )
+    y = conv_norm(y, width, 3, stride=stride, dilation=dilation, norm=norm, activation=activation, name=f"{name}_conv2")
     return conv_norm(y, channels, 1, norm=norm, gamma_initializer=last_gamma, name=f"{name}_conv3")
 
 
@@ -148,9 +142,7 @@ def max_pool(x, *, name):
     return layers.MaxPooling2D(3, strides=2, name=name)(x)
 
 
-def conv_norm(
-    x, channels, kernel_size, *, norm, name, stride=1, dilation=1, activation=None, gamma_initializer="ones"
-):
+def conv_norm(x, channels, kernel_size, *, norm, name, stride=1, dilation=1, activation=None, gamma_initializer="ones"):
     """Convolution without bias, BatchNormalization, activation; padded by half a kernel on every side."""
     if kernel_size > 1:  # Keras's "same" pads an even input with stride 2 on one side only, PyTorch on both
         x = layers.ZeroPadding2D(dilation * (kernel_size // 2), name=f"{name}_padding")(x)

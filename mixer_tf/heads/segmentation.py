@@ -12,9 +12,7 @@ from mixer_tf.layers.mlp import dense
 from mixer_tf.layers.resize import AlignedBilinearResize
 
 
-def segmenter(
-    backbone: keras.Model, num_classes: int, *, dropout: float = 0.1, name: str | None = None
-) -> keras.Model:
+def segmenter(backbone: keras.Model, num_classes: int, *, dropout: float = 0.1, name: str | None = None) -> keras.Model:
     """Put a segmentation head on a backbone; the model gives logits `[b, H, W, num_classes]` in float32, no softmax.
 
     A 1x1 convolution gives the logits of every place of the backbone's grid. They are resized to the picture

@@ -119,7 +119,9 @@ class BicubicResize(_Resize):
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
 class AlignedBilinearResize(_Resize):
-    """Resize a feature map by PyTorch's bilinear rule with aligned corners: `[b, h, w, c] -> [b, *size, c]`, in float32.
+    """Resize a feature map bilinearly, old corners on new ones: `[b, h, w, c] -> [b, *size, c]`, in float32.
+
+    PyTorch's `bilinear_matrix` with `align_corners`.
 
     Args:
         size: rows and columns of the result.

@@ -65,5 +65,5 @@ def test_preprocessing_of_the_backbone_goes_to_the_model():
 def test_wrong_argument_is_refused():
     with pytest.raises(ValueError, match="num_classes must be at least 1; given: 0"):
         mt.segmenter(tiny_backbone("eanet"), 0)
-    with pytest.raises(ValueError, match="must continue a backbone that reads pictures, .*; given: bert"):
+    with pytest.raises(ValueError, match=r"must continue a backbone that reads pictures, .*; given: bert"):
         mt.segmenter(tiny_encoder("bert"), 3)
