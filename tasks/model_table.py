@@ -4,8 +4,9 @@
     python tasks/model_table.py --check    # exit code 1 when README.md does not say what the code says
 
 Papers come from the docstrings of `mixer_tf/backbones/`, parameters and multiply-adds from the models themselves (with
-a head for 1,000 classes, or the heads of the paper for text models and EANet), published accuracies from `tasks/published.csv`, runs
-from the docstrings of `tasks/recipes/`. Models are built without values, so even the largest take no memory.
+a head for 1,000 classes, or the heads of the paper for models of text and EANet), published accuracies from
+`tasks/published.csv`, runs from the docstrings of `tasks/recipes/`. Models are built without values, so even the
+largest take no memory.
 """
 
 import argparse
