@@ -76,7 +76,7 @@ def mlp(
         gates_start = keras.initializers.RandomNormal(stddev=1e-6)
         kernel, bias = Halves(kernel_initializer, gates_start), Halves(bias_initializer, "ones")
         y, gate = ops.split(dense(hidden_dim, "fc1", kernel, bias)(y), 2, axis=-1)
-        y = y * layers.Activation(activation_function(activation), name=f"{name}_gate")(gate)
+        y = y * layers.Activation(activation_function(activation), dtype=dtype, name=f"{name}_gate")(gate)
     else:
         y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
