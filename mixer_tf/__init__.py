@@ -11,6 +11,7 @@ from mixer_tf.export import export
 from mixer_tf.heads.causal_language import causal_language_model
 from mixer_tf.heads.classifier import classifier
 from mixer_tf.heads.masked_language import masked_language_model
+from mixer_tf.heads.segmentation import segmenter
 from mixer_tf.training import losses, optimizers, schedules  # noqa: F401  `.keras` files name their classes
 from mixer_tf.weights import load_weights, save_weights
 
@@ -25,4 +26,5 @@ __all__ = [
     "load_weights",
     "masked_language_model",
     "save_weights",
+    "segmenter",
 ]

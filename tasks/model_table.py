@@ -4,8 +4,9 @@
     python tasks/model_table.py --check    # exit code 1 when README.md does not say what the code says
 
 Papers come from the docstrings of `mixer_tf/backbones/`, parameters and multiply-adds from the models themselves (with
-a head for 1,000 classes, or the heads of the text model's paper), published accuracies from `tasks/published.csv`, runs
-from the docstrings of `tasks/recipes/`. Models are built without values, so even the largest take no memory.
+a head for 1,000 classes, or the heads of the paper for models of text and EANet), published accuracies from
+`tasks/published.csv`, runs from the docstrings of `tasks/recipes/`. Models are built without values, so even the
+largest take no memory.
 """
 
 import argparse
@@ -111,7 +112,8 @@ def with_head(backbone: keras.Model) -> keras.Model:
     if backbone.name.startswith("dinov2"):
         return backbone  # published without a head
     if backbone.name in mt.list_backbones(reads="image"):
-        return mt.classifier(backbone, 1000)
+        is_segmenter = backbone.name.startswith("eanet")
+        return mt.segmenter(backbone, 21) if is_segmenter else mt.classifier(backbone, 1000)
     if backbone.name.startswith("gpt2"):
         return mt.causal_language_model(backbone)
     return mt.masked_language_model(backbone, next_sentence=backbone.name.startswith("bert"))

@@ -60,10 +60,13 @@ def _matrix_product(operation) -> int:
 
 
 def _convolution(operation) -> int:
+    """Of a dilated one, which TensorFlow computes on grids with a margin, what is left when the margin is cut off."""
     if _is_constant(operation.inputs[1]):
         return 0
     rows, columns, channels, _ = _sizes(operation.inputs[1])  # of the group's inputs
-    return math.prod(_sizes(operation.outputs[0])) * rows * columns * channels
+    output = operation.outputs[0]
+    whole = [consumer.outputs[0] for consumer in output.consumers() if consumer.type == "BatchToSpaceND"]
+    return math.prod(_sizes(*(whole or [output]))) * rows * columns * channels
 
 
 def _depthwise_convolution(operation) -> int:

@@ -5,6 +5,8 @@ Reference code: google-research/vision_transformer (`models_mixer.py`) and timm 
 The idea: attention is not needed to let patches talk to each other. One MLP that runs over the *tokens* of each channel
 and one that runs over the *channels* of each token, in turn, are enough.
 
+`gmixer_*` are timm's variants with gated linear units for the MLPs; no paper has them.
+
 `mlp_mixer_text` is the same network on the tokens of a text. It is no part of the paper; "Pay Attention to MLPs" (Liu
 et al. 2021, arXiv 2105.08050, section 4) pretrains such a Mixer on masked words. Neither form has a table of positions:
 the MLP over the tokens has weights of its own for every position, so it knows them.
@@ -29,6 +31,7 @@ def mlp_mixer(
     tokens_mlp_dim: int,
     channels_mlp_dim: int,
     activation: str = "gelu",
+    gated: bool = False,
     norm_epsilon: float = 1e-6,
     dropout: float = 0.0,
     drop_path_rate: float = 0.0,
@@ -44,14 +47,18 @@ def mlp_mixer(
         hidden_dim: channels of every token.
         tokens_mlp_dim: hidden width of the MLP over the tokens.
         channels_mlp_dim: hidden width of the MLP over the channels.
-        activation: `"gelu"` (erf, timm) or `"gelu_tanh"` (Google's JAX code, in which the weights were trained).
+        activation: `"gelu"` (erf, timm) or `"gelu_tanh"` (Google's JAX code, in which the weights were trained), or
+            `"relu"`, `"silu"`.
+        gated: multiply the first half of every MLP's hidden channels by the activation of the second half (`gmixer_*`,
+            with `"silu"`); both hidden widths must then be even.
         norm_epsilon: added to the variance by every LayerNormalization.
         dropout: rate after both Dense layers of every MLP, 0 to 1.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
         name: name of the model.
 
     Raises:
-        ValueError: when `patch_size` does not divide the image or the activation is unknown.
+        ValueError: when `patch_size` does not divide the image, the activation is unknown or gates are wanted of an odd
+            hidden width.
 
     Example:
         >>> backbone = mlp_mixer((32, 48, 3), patch_size=8, num_blocks=2, hidden_dim=16,
@@ -69,6 +76,7 @@ def mlp_mixer(
             tokens_mlp_dim=tokens_mlp_dim,
             channels_mlp_dim=channels_mlp_dim,
             activation=activation,
+            gated=gated,
             norm_epsilon=norm_epsilon,
             dropout=dropout,
             drop_path_rate=rate,
@@ -140,7 +148,17 @@ def mlp_mixer_text(
 
 
 def mixer_block(
-    x, *, tokens_mlp_dim, channels_mlp_dim, activation, norm_epsilon, dropout, drop_path_rate, name, mask=None
+    x,
+    *,
+    tokens_mlp_dim,
+    channels_mlp_dim,
+    activation,
+    norm_epsilon,
+    dropout,
+    drop_path_rate,
+    name,
+    gated=False,
+    mask=None,
 ):
     """Mix the tokens, then the channels, each with its own norm and residual: `[b, s, c] -> [b, s, c]`.
 
@@ -149,13 +167,13 @@ def mixer_block(
     y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = y if mask is None else y * mask
     y = layers.Permute((2, 1), name=f"{name}_to_channels_first")(y)  # [b, c, s]
-    y = mlp(y, tokens_mlp_dim, activation=activation, dropout=dropout, name=f"{name}_token_mixing")
+    y = mlp(y, tokens_mlp_dim, activation=activation, gated=gated, dropout=dropout, name=f"{name}_token_mixing")
     y = layers.Permute((2, 1), name=f"{name}_to_channels_last")(y)  # [b, s, c]
     y = drop_path(y, drop_path_rate, name=f"{name}_token_mixing_drop_path")
     x = layers.Add(name=f"{name}_token_mixing_add")([x, y])
 
     y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
-    y = mlp(y, channels_mlp_dim, activation=activation, dropout=dropout, name=f"{name}_channel_mixing")
+    y = mlp(y, channels_mlp_dim, activation=activation, gated=gated, dropout=dropout, name=f"{name}_channel_mixing")
     y = drop_path(y, drop_path_rate, name=f"{name}_channel_mixing_drop_path")
     return layers.Add(name=f"{name}_channel_mixing_add")([x, y])
 
@@ -171,6 +189,11 @@ def _variant(patch_size, num_blocks, hidden_dim):
     }
 
 
+def _gated_variant(num_blocks):
+    """Half of each hidden width are gates: timm's own table, in no paper."""
+    return {**_variant(16, num_blocks, 384), "tokens_mlp_dim": 384, "activation": "silu", "gated": True}
+
+
 VARIANTS: dict[str, dict] = {
     "mlp_mixer_s32": _variant(32, 8, 512),
     "mlp_mixer_s16": _variant(16, 8, 512),
@@ -179,6 +202,8 @@ VARIANTS: dict[str, dict] = {
     "mlp_mixer_l32": _variant(32, 24, 1024),
     "mlp_mixer_l16": _variant(16, 24, 1024),
     "mlp_mixer_h14": _variant(14, 32, 1280),
+    "gmixer_12": _gated_variant(12),
+    "gmixer_24": _gated_variant(24),
 }
 
 TEXT_VARIANTS: dict[str, dict] = {  # the sizes of Table 1, with BERT's vocabulary

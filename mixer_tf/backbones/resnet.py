@@ -65,8 +65,7 @@ def resnet(
     norm = {"epsilon": norm_epsilon, "momentum": norm_momentum}
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x = conv_norm(image, stem_dim, 7, stride=2, norm=norm, activation=activation, name="stem")
-    x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
-    x = layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+    x = max_pool(x, name="stem_pool")
     rates = iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width) in enumerate(zip(stage_depths, stage_widths, strict=True), start=1):
         for j in range(1, depth + 1):
@@ -99,6 +98,7 @@ def residual_block(
     drop_path_rate,
     name,
     output_name,
+    dilation=1,
 ):
     """Branch, shortcut, sum, activation: `[b, h, w, c] -> [b, h / stride, w / stride, width * expansion]`."""
     channels = width * expansion
@@ -107,6 +107,7 @@ def residual_block(
         width,
         channels,
         stride=stride,
+        dilation=dilation,
         activation=activation,
         norm=norm,
         last_gamma="zeros" if zero_init_residual else "ones",
@@ -119,28 +120,42 @@ def residual_block(
     return layers.Activation(activation_function(activation), name=output_name)(x)
 
 
-def basic(x, width, channels, *, stride, activation, norm, last_gamma, name):
+def basic(x, width, channels, *, stride, dilation, activation, norm, last_gamma, name):
     """The branch of ResNet-18 and 34: 3x3, 3x3."""
-    y = conv_norm(x, width, 3, stride=stride, norm=norm, activation=activation, name=f"{name}_conv1")
-    return conv_norm(y, channels, 3, norm=norm, gamma_initializer=last_gamma, name=f"{name}_conv2")
+    y = conv_norm(x, width, 3, stride=stride, dilation=dilation, norm=norm, activation=activation, name=f"{name}_conv1")
+    return conv_norm(y, channels, 3, dilation=dilation, norm=norm, gamma_initializer=last_gamma, name=f"{name}_conv2")
 
 
-def bottleneck(x, width, channels, *, stride, activation, norm, last_gamma, name):
+def bottleneck(x, width, channels, *, stride, dilation, activation, norm, last_gamma, name):
     """The branch of ResNet-50 and deeper: 1x1, 3x3 with the stride (v1.5), 1x1."""
     y = conv_norm(x, width, 1, norm=norm, activation=activation, name=f"{name}_conv1")
-    y = conv_norm(y, width, 3, stride=stride, norm=norm, activation=activation, name=f"{name}_conv2")
+    y = conv_norm(y, width, 3, stride=stride, dilation=dilation, norm=norm, activation=activation, name=f"{name}_conv2")
     return conv_norm(y, channels, 1, norm=norm, gamma_initializer=last_gamma, name=f"{name}_conv3")
 
 
 BLOCKS = {"basic": basic, "bottleneck": bottleneck}
 
 
-def conv_norm(x, channels, kernel_size, *, norm, name, stride=1, activation=None, gamma_initializer="ones"):
+def max_pool(x, *, name):
+    """The largest of 3x3 pixels with stride 2: `[b, h, w, c] -> [b, h / 2, w / 2, c]`, padded on every side."""
+    x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
+    return layers.MaxPooling2D(3, strides=2, name=name)(x)
+
+
+def conv_norm(x, channels, kernel_size, *, norm, name, stride=1, dilation=1, activation=None, gamma_initializer="ones"):
     """Convolution without bias, BatchNormalization, activation; padded by half a kernel on every side."""
     if kernel_size > 1:  # Keras's "same" pads an even input with stride 2 on one side only, PyTorch on both
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_padding")(x)
+        x = layers.ZeroPadding2D(dilation * (kernel_size // 2), name=f"{name}_padding")(x)
     kaiming = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
-    x = layers.Conv2D(channels, kernel_size, strides=stride, use_bias=False, kernel_initializer=kaiming, name=name)(x)
+    x = layers.Conv2D(
+        channels,
+        kernel_size,
+        strides=stride,
+        dilation_rate=dilation,
+        use_bias=False,
+        kernel_initializer=kaiming,
+        name=name,
+    )(x)
     x = layers.BatchNormalization(**norm, gamma_initializer=gamma_initializer, name=f"{name}_norm")(x)
     return layers.Activation(activation_function(activation), name=f"{name}_activation")(x) if activation else x
 

@@ -21,6 +21,7 @@ def external_attention_2d(
     memory_units: int = 64,
     activation: str = "relu",
     norm_epsilon: float = 1e-5,
+    norm_momentum: float = 0.9,
     l1_epsilon: float = 1e-9,
     name: str = "external_attention",
 ):
@@ -34,6 +35,7 @@ def external_attention_2d(
         memory_units: size of the memory.
         activation: after the residual; as in `mixer_tf.layers.mlp`.
         norm_epsilon: added to the variance by the BatchNormalization.
+        norm_momentum: weight of its old moving statistics.
         l1_epsilon: added to the sum over the units, against a division by zero.
         name: start of the layers' names.
 
@@ -57,7 +59,7 @@ def external_attention_2d(
         name=name,
     )
     y = dense(y, channels, use_bias=False, kernel_initializer=he.clone(), name=f"{name}_output")
-    y = layers.BatchNormalization(momentum=0.9, epsilon=norm_epsilon, name=f"{name}_norm")(y)
+    y = layers.BatchNormalization(momentum=norm_momentum, epsilon=norm_epsilon, name=f"{name}_norm")(y)
     y = layers.Add(name=f"{name}_add")([x, ops.reshape(y, (-1, *grid, channels))])
     return layers.Activation(activation_function(activation), name=f"{name}_activation")(y)
 

@@ -4,6 +4,9 @@ Each is a dictionary, from which every layer makes an initialiser of its own: la
 Keras's random initialisers share its seed and start with equal values.
 """
 
+import keras
+from keras import ops
+
 NORMAL = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
 """timm's `trunc_normal_(std=.02)`: it truncates at plus and minus 2, not at two deviations, which is never reached."""
 
@@ -18,3 +21,24 @@ def torch_uniform(fan_in: int) -> dict:
     """`TORCH_UNIFORM` for a kernel of which Keras does not know how many inputs an output has, as a depthwise one."""
     limit = fan_in**-0.5
     return {"class_name": "RandomUniform", "config": {"minval": -limit, "maxval": limit}}
+
+
+@keras.saving.register_keras_serializable(package="mixer_tf")
+class Halves(keras.initializers.Initializer):
+    """The values of one initializer in the first half of the last axis, those of another in the second.
+
+    Args:
+        first: initializer, or its name or dictionary.
+        second: the same.
+    """
+
+    def __init__(self, first, second):
+        self.first, self.second = keras.initializers.get(first), keras.initializers.get(second)
+
+    def __call__(self, shape, dtype=None):
+        half = (*shape[:-1], shape[-1] // 2)
+        return ops.concatenate([self.first(half, dtype), self.second(half, dtype)], axis=-1)
+
+    def get_config(self):
+        serialize = keras.initializers.serialize
+        return {"first": serialize(self.first), "second": serialize(self.second)}

@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from mixer_tf.layers.initializers import Halves
+
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
 def gelu_tanh(x):
@@ -31,6 +33,7 @@ def mlp(
     name: str,
     activation: str = "gelu",
     output_dim: int | None = None,
+    gated: bool = False,
     use_bias: bool = True,
     dropout: float = 0.0,
     kernel_initializer="lecun_normal",
@@ -44,11 +47,20 @@ def mlp(
     package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and exact GELU into
     one CPU kernel, which it does not do for a Dense on three or four axes. `output_initializer` is for the second
     kernel, where it differs from the first; `dtype` is that of both layers, where the policy's will not do.
+
+    With `gated` it is a gated linear unit (Shazeer 2020, arXiv 2002.05202): the activation is that of the second half
+    of the hidden channels alone, which multiplies the first half; layer `<name>_gate`. As in timm, every gate starts
+    open to the same degree, with weights near zero and a bias of one.
+
+    Raises:
+        ValueError: when the activation is unknown, or gates are wanted of an odd `hidden_dim`.
     """
+    if gated and hidden_dim % 2:
+        raise ValueError(f"hidden_dim of a gated MLP must be even, half of it for the gates; given: {hidden_dim}")
     channels, inner_shape = x.shape[-1], x.shape[1:-1]
     output_dim = output_dim or channels
 
-    def dense(units, suffix, kernel_initializer=kernel_initializer, **arguments):
+    def dense(units, suffix, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer, **arguments):
         return layers.Dense(
             units,
             use_bias=use_bias,
@@ -60,7 +72,13 @@ def mlp(
         )
 
     y = ops.reshape(x, (-1, channels))  # [b * s, c]
-    y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
+    if gated:
+        gates_start = keras.initializers.RandomNormal(stddev=1e-6)
+        kernel, bias = Halves(kernel_initializer, gates_start), Halves(bias_initializer, "ones")
+        y, gate = ops.split(dense(hidden_dim, "fc1", kernel, bias)(y), 2, axis=-1)
+        y = y * layers.Activation(activation_function(activation), dtype=dtype, name=f"{name}_gate")(gate)
+    else:
+        y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
     y = dense(output_dim, "fc2", output_initializer or kernel_initializer)(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout2")(y) if dropout else y

@@ -4,6 +4,9 @@
 borders (as DINOv2 and RaftMLP want), and their antialias cannot be asked for on a weight outside a graph.
 """
 
+import functools
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -17,16 +20,20 @@ def _cubic(x, a: float):
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
+def _sources(size_in: int, size_out: int, *, align_corners: bool) -> np.ndarray:
+    """Where each new value lies among the old ones."""
+    if align_corners:
+        return np.arange(size_out) * ((size_in - 1) / max(size_out - 1, 1))
+    return (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
+
+
 def bicubic_matrix(size_in: int, size_out: int, *, align_corners: bool = False) -> np.ndarray:
     """`[size_out, size_in]`, PyTorch's bicubic: a = -0.75, border taps clamped, no antialias.
 
     Half-pixel centres, or with `align_corners` the first and last values on top of each other. DINOv2 resizes its
     position table so in every call, RaftMLP its feature maps, GFNet (with aligned corners) its filters.
     """
-    if align_corners:
-        source = np.arange(size_out) * ((size_in - 1) / max(size_out - 1, 1))
-    else:
-        source = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
+    source = _sources(size_in, size_out, align_corners=align_corners)
     first = np.floor(source).astype(int)
     matrix = np.zeros((size_out, size_in))
     for tap in range(-1, 3):
@@ -35,12 +42,13 @@ def bicubic_matrix(size_in: int, size_out: int, *, align_corners: bool = False) 
     return matrix
 
 
-def bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
-    """`[size_out, size_in]`, PyTorch's bilinear: half-pixel centres, borders clamped, no antialias.
+def bilinear_matrix(size_in: int, size_out: int, *, align_corners: bool = False) -> np.ndarray:
+    """`[size_out, size_in]`, PyTorch's bilinear: borders clamped, no antialias.
 
-    FF-only resizes its position table so in every call.
+    Half-pixel centres, as FF-only resizes its position table in every call, or with `align_corners` the first and last
+    values on top of each other, as EANet resizes its logits.
     """
-    source = np.clip((np.arange(size_out) + 0.5) * size_in / size_out - 0.5, 0, size_in - 1)
+    source = np.clip(_sources(size_in, size_out, align_corners=align_corners), 0, size_in - 1)
     return np.maximum(0, 1 - np.abs(source[:, None] - np.arange(size_in)))
 
 
@@ -61,9 +69,8 @@ def resize_grid(grid: np.ndarray, size: tuple[int, int], matrix=antialiased_bicu
     return np.einsum("yh,xw,hwc->yxc", rows, columns, grid.astype(np.float64)).astype(grid.dtype)
 
 
-@keras.saving.register_keras_serializable(package="mixer_tf")
-class BicubicResize(layers.Layer):
-    """Resize a feature map by PyTorch's bicubic rule (`bicubic_matrix`): `[b, h, w, c] -> [b, *size, c]`, in float32.
+class _Resize(layers.Layer):
+    """Resize a feature map by the class's rule, along rows and columns: `[b, h, w, c] -> [b, *size, c]`, in float32.
 
     A layer, though it owns no weights, so that a saved model holds the size and not the matrices.
 
@@ -71,13 +78,15 @@ class BicubicResize(layers.Layer):
         size: rows and columns of the result.
     """
 
+    matrix: Callable[[int, int], np.ndarray]
+
     def __init__(self, size: tuple[int, int], **kwargs):
         super().__init__(**kwargs)
         self.size = tuple(size)
 
     def build(self, input_shape):
         _, *sides, _ = input_shape
-        self.matrices = [bicubic_matrix(old, new).astype("float32") for old, new in zip(sides, self.size, strict=True)]
+        self.matrices = [self.matrix(old, new).astype("float32") for old, new in zip(sides, self.size, strict=True)]
 
     def call(self, x):
         _, rows, columns, channels = x.shape
@@ -95,6 +104,30 @@ class BicubicResize(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="mixer_tf")
+class BicubicResize(_Resize):
+    """Resize a feature map by PyTorch's bicubic rule (`bicubic_matrix`): `[b, h, w, c] -> [b, *size, c]`, in float32.
+
+    Args:
+        size: rows and columns of the result.
+    """
+
+    matrix = staticmethod(bicubic_matrix)
+
+
+@keras.saving.register_keras_serializable(package="mixer_tf")
+class AlignedBilinearResize(_Resize):
+    """Resize a feature map bilinearly, old corners on new ones: `[b, h, w, c] -> [b, *size, c]`, in float32.
+
+    PyTorch's `bilinear_matrix` with `align_corners`.
+
+    Args:
+        size: rows and columns of the result.
+    """
+
+    matrix = staticmethod(functools.partial(bilinear_matrix, align_corners=True))
 
 
 def resize_bicubic(x, size: tuple[int, int], *, name: str):

@@ -41,7 +41,7 @@ _DTYPES: dict[str, Any] = {
 }
 
 # Where training checkpoints keep the weights; a moving average is taken only where there is nothing else.
-_NESTS = ("state_dict", "model_state_dict", "model", "module", "model_ema", "state_dict_ema")
+_NESTS = ("state_dict", "model_state_dict", "model", "module", "net", "model_ema", "state_dict_ema")
 
 
 class _Tensor(NamedTuple):
@@ -129,8 +129,8 @@ class _Unpickler(pickle.Unpickler):
 def read_torch(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a PyTorch checkpoint by name, as read-only views of the storages that they share.
 
-    A checkpoint that nests them is followed: `state_dict`, `model_state_dict`, `model`, `module`, and only where none
-    of these exists a moving average, `model_ema` or `state_dict_ema`.
+    A checkpoint that nests them is followed: `state_dict`, `model_state_dict`, `model`, `module`, `net`, and only
+    where none of these exists a moving average, `model_ema` or `state_dict_ema`.
 
     Raises:
         ValueError: when the file asks for anything but tensors and plain containers, is no whole ZIP file of

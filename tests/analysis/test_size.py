@@ -63,6 +63,7 @@ def multiply_adds(function, *shapes):
         (lambda x: layers.Dense(5)(x), [(7, 11)], 7 * 11 * 5),
         (lambda x: layers.Conv2D(4, (3, 5), padding="same")(x), [(6, 8, 2)], 6 * 8 * 4 * 3 * 5 * 2),
         (lambda x: layers.Conv2D(4, 3, strides=2)(x), [(7, 9, 6)], 3 * 4 * 4 * 9 * 6),
+        (lambda x: layers.Conv2D(4, 3, dilation_rate=3)(x), [(11, 12, 2)], 5 * 6 * 4 * 9 * 2),
         (lambda x: layers.DepthwiseConv2D(3, padding="same")(x), [(6, 8, 5)], 6 * 8 * 5 * 9),
         (lambda x: layers.DepthwiseConv2D(3, depth_multiplier=2)(x), [(6, 8, 5)], 4 * 6 * 10 * 9),
         (lambda x: MixedDepthwiseConv2D((1, 3, 5))(x), [(6, 8, 5)], 6 * 8 * (2 * 1 + 2 * 9 + 1 * 25)),

@@ -58,6 +58,8 @@ COUNTS = {
     ("mlp_mixer_l32", 224): 206_939_264,
     ("mlp_mixer_l16", 224): 208_196_168,
     ("mlp_mixer_h14", 224): 432_350_952,
+    ("gmixer_12", 224): 12_701_080,
+    ("gmixer_24", 224): 24_721_096,
     ("ff_only_tiny", 224): 7_676_332,
     ("ff_only_base", 224): 61_943_020,
     ("ff_only_large", 224): 206_363_576,
@@ -75,6 +77,8 @@ COUNTS = {
     ("eamlp_t_14", 224): 29_877_070,
     ("eamlp_t_19", 224): 54_559_054,
     ("eamlp_t_24", 224): 89_456_590,
+    ("eanet_resnet50", 513): 34_846_933,  # these with a head for 21 classes of pixels
+    ("eanet_resnet101", 513): 53_839_061,
     ("gmlp_ti16", 224): 5_867_328,
     ("gmlp_s16", 224): 19_422_656,
     ("gmlp_b16", 224): 73_075_392,
@@ -154,6 +158,8 @@ def build(name, size):
     """The model with the head that its number counts; `size` is the side of the picture or the length of the text."""
     if name in mt.list_backbones(reads="image"):
         backbone = mt.create_backbone(name, (size, size, 3))
+        if name.startswith("eanet"):
+            return mt.segmenter(backbone, 21)
         return backbone if name.startswith("dinov2") else mt.classifier(backbone, 1000)
     encoder = mt.create_backbone(name, sequence_length=size)
     if name.startswith("gpt2"):

@@ -72,6 +72,21 @@ TINY = {
         ),
         to_train={"drop_path_rate": 0.2, "dropout": 0.1, "stem_dropout": 0.1},
     ),
+    "eanet": Tiny(
+        {
+            "stage_depths": (1, 1, 2),
+            "stage_widths": (5, 6, 8),
+            "stem_dim": 4,
+            "expansion": 3,
+            "multi_grid": (1, 2),
+            "attention_dim": 11,
+            "memory_units": 7,
+            "output_dim": 9,
+        },
+        strides=(4, 8),
+        unreached=("external_attention_input/bias",),  # the softmax over the pixels removes it
+        to_train={},
+    ),
     "gmlp": Tiny({"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "ffn_dim": 14}, strides=(8,)),
     "cycle_mlp": Tiny(
         {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)},

@@ -5,6 +5,7 @@ from tests.golden_configs.bert import bert
 from tests.golden_configs.conv_mlp import conv_mlp
 from tests.golden_configs.cycle_mlp import cycle_mlp
 from tests.golden_configs.eamlp import eamlp, external_attention_2d, multihead_external_attention
+from tests.golden_configs.eanet import eanet
 from tests.golden_configs.ff_only import ff_only
 from tests.golden_configs.gfnet import gfnet
 from tests.golden_configs.gmlp import gmlp
@@ -32,6 +33,7 @@ BUILDERS = {
     "ff_only": ff_only,
     "resmlp": resmlp,
     "eamlp": eamlp,
+    "eanet": eanet,
     "external_attention_2d": external_attention_2d,
     "multihead_external_attention": multihead_external_attention,
     "gmlp": gmlp,

@@ -17,6 +17,7 @@ def mlp_mixer(config: Config) -> keras.Model:
         tokens_mlp_dim=config.take("token_mlp_dim"),
         channels_mlp_dim=config.take("channel_mlp_dim"),
         activation=config.choose("activation", ACTIVATIONS),
+        gated=config.take("gated", False),
         norm_epsilon=config.take("norm_epsilon"),
     )
     return with_classifier(backbone, config)

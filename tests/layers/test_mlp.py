@@ -60,3 +60,29 @@ def test_second_kernel_may_start_in_another_way():
     network = model(output_initializer="zeros")
     assert not network.get_layer("mix_fc2").kernel.numpy().any()
     assert network.get_layer("mix_fc1").kernel.numpy().any()
+
+
+def gated_mlp(hidden_dim=8):
+    x = keras.Input((6,))
+    return keras.Model(x, mlp(x, hidden_dim, gated=True, activation="silu", name="mix"))
+
+
+def test_second_half_of_a_gated_mlp_gates_the_first():
+    network, x = gated_mlp(), np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
+    first, last = network.get_layer("mix_fc1"), network.get_layer("mix_fc2")
+    first.kernel.assign(np.random.default_rng(1).normal(size=(6, 8)))
+    values, gates = np.split(x @ first.kernel.numpy() + first.bias.numpy(), 2, axis=1)
+    hidden = values * gates / (1 + np.exp(-gates))
+    np.testing.assert_allclose(network(x), hidden @ last.kernel.numpy() + last.bias.numpy(), atol=1e-5)
+    assert last.kernel.shape == (4, 6)
+
+
+def test_gates_start_open_to_the_same_degree():
+    first = gated_mlp().get_layer("mix_fc1")
+    assert np.abs(first.kernel.numpy()[:, 4:]).max() < 1e-5 < 1e-3 < np.abs(first.kernel.numpy()[:, :4]).max()
+    np.testing.assert_array_equal(first.bias, [0, 0, 0, 0, 1, 1, 1, 1])
+
+
+def test_gates_of_an_odd_width_are_refused():
+    with pytest.raises(ValueError, match="hidden_dim of a gated MLP must be even, half of it for the gates; given: 7"):
+        gated_mlp(7)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mixer_tf.layers.resize import (
+    AlignedBilinearResize,
     BicubicResize,
     antialiased_bicubic_matrix,
     bicubic_matrix,
@@ -66,11 +67,28 @@ def test_bilinear_rule_equals_pytorch(size, expected):
     np.testing.assert_allclose(bilinear_matrix(5, size) @ np.arange(5.0) ** 2, expected, atol=1e-6)
 
 
+# torch 2.13.0: F.interpolate([0, 1, 4, 9, 16], size, mode="bilinear", align_corners=True)
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(1, [0.0]), (3, [0.0, 4.0, 16.0]), (7, [0.0, 2 / 3, 2.0, 4.0, 22 / 3, 34 / 3, 16.0])],
+)
+def test_bilinear_rule_with_aligned_corners_equals_pytorch(size, expected):
+    np.testing.assert_allclose(bilinear_matrix(5, size, align_corners=True) @ SQUARES, expected, atol=1e-6)
+
+
 def test_a_map_is_resized_along_both_axes():
     x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
     expected = np.einsum("yh,xw,bhwc->byxc", bicubic_matrix(4, 3), bicubic_matrix(5, 7), x)
     np.testing.assert_allclose(BicubicResize((3, 7))(x), expected, atol=1e-5)
     np.testing.assert_allclose(BicubicResize((4, 7))(x), np.einsum("xw,bhwc->bhxc", bicubic_matrix(5, 7), x), atol=1e-5)
+
+
+def test_a_map_is_resized_with_its_corners_on_the_corners():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")
+    y = AlignedBilinearResize((5, 10))(x).numpy()
+    np.testing.assert_allclose(y[:, ::2, ::3], x, atol=1e-6)
+    np.testing.assert_allclose(y[:, 1, 0], (x[:, 0, 0] + x[:, 1, 0]) / 2, atol=1e-6)
+    np.testing.assert_allclose(y[:, 0, 1], (2 * x[:, 0, 0] + x[:, 0, 1]) / 3, atol=1e-6)
 
 
 def test_a_map_of_the_right_size_is_left_alone():
@@ -80,7 +98,8 @@ def test_a_map_of_the_right_size_is_left_alone():
 
 
 def test_saved_layer_holds_the_size_and_no_matrices():
-    layer = BicubicResize((3, 7), name="a")
-    assert layer.get_config()["size"] == (3, 7)
-    assert BicubicResize.from_config(layer.get_config())(keras.Input((4, 5, 3))).shape == (None, 3, 7, 3)
-    assert layer.weights == []
+    for resize in (BicubicResize, AlignedBilinearResize):
+        layer = resize((3, 7), name="a")
+        assert layer.get_config()["size"] == (3, 7)
+        assert resize.from_config(layer.get_config())(keras.Input((4, 5, 3))).shape == (None, 3, 7, 3)
+        assert layer.weights == []

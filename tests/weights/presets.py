@@ -41,6 +41,8 @@ def build(preset: str) -> keras.Model:
         return mt.masked_language_model(backbone, next_sentence=True)
     if row.architecture == "gpt2":
         return mt.causal_language_model(backbone)
+    if row.architecture == "eanet":
+        return mt.segmenter(backbone, 21, **row.head)
     return mt.classifier(backbone, 1000, **row.head)
 
 
@@ -85,6 +87,7 @@ PRESETS = {
         f"mixer_{size}_224": Preset(f"mlp_mixer_{size}", "mlp_mixer", "timm")
         for size in ("s32", "s16", "b32", "b16", "l32", "l16", "h14")
     },
+    **{f"gmixer_{depth}_224": Preset(f"gmixer_{depth}", "mlp_mixer", "timm") for depth in (12, 24)},
     **{f"ff_linear_{size}": Preset(f"ff_only_{size}", "ff_only", "authors") for size in ("tiny", "base", "large")},
     **{
         f"{name}_224": Preset(f"resmlp_{size}", "resmlp", "timm")
@@ -98,6 +101,7 @@ PRESETS = {
     **{f"eamlp_T2t_vit_{depth}_224": Preset(f"eamlp_{depth}", "eamlp", "authors") for depth in (7, 10, 12, 14, 19, 24)},
     "eamlp_T2t_vit_7_384": Preset("eamlp_7", "eamlp", "authors", side(384)),
     **{f"eamlp_T2t_vit_t_{depth}_224": Preset(f"eamlp_t_{depth}", "eamlp", "authors_t") for depth in (14, 19, 24)},
+    **{f"eanet_seg_resnet{depth}": Preset(f"eanet_resnet{depth}", "eanet", "authors") for depth in (50, 101)},
     **{f"gmlp_{size}_224": Preset(f"gmlp_{size}", "gmlp", "timm") for size in ("ti16", "s16", "b16")},
     "raftmlp_s": _raft("s"),
     "raftmlp_m": _raft("m"),

@@ -46,6 +46,12 @@ def eamlp(image_shape=(32, 48, 3), **arguments):
     return mt.create_backbone("eamlp", image_shape, **{**sizes, **stem, **arguments})
 
 
+def eanet(image_shape=IMAGE_SHAPE, **arguments):
+    sizes = {"stage_depths": (1, 2), "stage_widths": (5, 6), "stem_dim": 4, "expansion": 3, "multi_grid": (1, 2)}
+    neck = {"attention_dim": 11, "memory_units": 7, "output_dim": 9}
+    return mt.create_backbone("eanet", image_shape, **{**sizes, **neck, **arguments})
+
+
 def gmlp(image_shape=IMAGE_SHAPE, **arguments):
     sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "ffn_dim": 14}
     return mt.create_backbone("gmlp", image_shape, **{**sizes, **arguments})
@@ -147,6 +153,12 @@ def ms_mlp(image_shape=IMAGE_SHAPE, **arguments):
 FORMS = {
     "mixer timm": (mlp_mixer, "mlp_mixer", "timm", {}),
     "mixer google": (mlp_mixer, "mlp_mixer", "google", {}),
+    "mixer gated timm": (
+        lambda: mlp_mixer(tokens_mlp_dim=8, activation="silu", gated=True),
+        "mlp_mixer",
+        "timm",
+        {},
+    ),
     "vit timm": (vit, "vit", "timm", {}),
     "vit timm fc_norm": (lambda: vit(class_token=False, final_norm=False), "vit", "timm", {"norm_epsilon": 1e-6}),
     "vit google": (vit, "vit", "google", {}),
@@ -159,6 +171,8 @@ FORMS = {
     "resmlp facebook": (resmlp, "resmlp", "facebook", {}),
     "eamlp authors": (eamlp, "eamlp", "authors", {}),
     "eamlp authors_t": (lambda: eamlp(stem_dropout=0.0), "eamlp", "authors_t", {}),
+    "eanet authors": (eanet, "eanet", "authors", None),
+    "eanet authors with head": (lambda: mt.segmenter(eanet(), 4), "eanet", "authors", None),
     "gmlp timm": (gmlp, "gmlp", "timm", {}),
     "external attention 2d": (
         lambda: external_attention_block(external_attention_2d, (2, 3, 6), memory_units=4),

@@ -10,7 +10,7 @@ from mixer_tf.weights import load_weights, save_weights
 from mixer_tf.weights.files import Checkpoint
 from mixer_tf.weights.layouts import layout_named
 from mixer_tf.weights.preprocessing import find_preprocessing
-from tests.weights.small_models import IMAGE_SHAPE, dinov2, mlp_mixer, random_arrays, resnet, vit
+from tests.weights.small_models import IMAGE_SHAPE, dinov2, eanet, mlp_mixer, random_arrays, resnet, vit
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -34,6 +34,14 @@ def found(model, architecture, layout, path=None, metadata=None, given=None):
             "mixer_b16_224_miil-9229a591.pth",
             ({"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}, 0.875, "bilinear"),
         ),
+        (
+            lambda: mlp_mixer(tokens_mlp_dim=8, gated=True),
+            "mlp_mixer",
+            "timm",
+            "gmixer_24_224_raa-7daf7ae6.pth",
+            (IMAGENET, 0.875, "bicubic"),
+        ),
+        (eanet, "eanet", "authors", "final.pth", (IMAGENET, 1.0, "bilinear")),
         (vit, "vit", "google", "ViT-B_16.npz", (HALF, 0.9, "bicubic")),
         (lambda: vit((384, 384, 3), num_blocks=1), "vit", "timm", "vit.pth", (HALF, 1.0, "bicubic")),
         (dinov2, "vit", "huggingface", "model.safetensors", (IMAGENET, 0.875, "bicubic")),

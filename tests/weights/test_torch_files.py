@@ -85,7 +85,9 @@ def test_every_extension(tmp_path, suffix):
     np.testing.assert_array_equal(read_checkpoint(path).arrays["w"], [[0, 1, 2], [3, 4, 5]])
 
 
-@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "module", "model_ema", "state_dict_ema"])
+@pytest.mark.parametrize(
+    "key", ["state_dict", "model_state_dict", "model", "module", "net", "model_ema", "state_dict_ema"]
+)
 def test_nested_state_dicts_are_followed(tmp_path, key):
     path = write(tmp_path / "w.pth", b"(Vepoch\nI3\nV%b\n" % key.encode() + state_dict(tensor()) + b"d")
     assert list(read_checkpoint(path).arrays) == ["w"]

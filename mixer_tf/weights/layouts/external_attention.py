@@ -8,17 +8,18 @@ def conv1d(module: str) -> Parts:
     return Parts((module,), shape=lambda shape, heads: (*shape, 1) if len(shape) == 2 else shape)
 
 
-BLOCK_2D = Layout(
-    name="eanet_2d",
-    convention=TORCH,
-    modules={
-        "external_attention_input": conv1x1("conv1"),
-        "external_attention_keys": conv1d("linear_0"),
-        "external_attention_values": conv1d("linear_1"),
-        "external_attention_output": conv1x1("conv2.0"),
-        "external_attention_norm": "conv2.1",
-    },
-)
+def modules_2d(prefix: str = "") -> dict[str, str | Parts]:
+    """The block of EANet, whose name in a larger network is the prefix."""
+    return {
+        "external_attention_input": conv1x1(f"{prefix}conv1"),
+        "external_attention_keys": conv1d(f"{prefix}linear_0"),
+        "external_attention_values": conv1d(f"{prefix}linear_1"),
+        "external_attention_output": conv1x1(f"{prefix}conv2.0"),
+        "external_attention_norm": f"{prefix}conv2.1",
+    }
+
+
+BLOCK_2D = Layout(name="eanet_2d", convention=TORCH, modules=modules_2d())
 
 MULTIHEAD = Layout(
     name="eanet_multihead",

@@ -7,6 +7,9 @@ from mixer_tf.weights.resizing import tokens
 def _preprocessing(file_name: str, image_size: tuple[int, int], layer_names: set[str]) -> dict:
     if "miil" in file_name:  # trained by Alibaba's MIIL on pictures in [0, 1]
         return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "crop": 0.875, "interpolation": "bilinear"}
+    if "block0_token_mixing_gate" in layer_names:  # timm's gmixer
+        imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+        return {**imagenet, "crop": 0.875, "interpolation": "bicubic"}
     return {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop": 0.875, "interpolation": "bicubic"}
 
 
