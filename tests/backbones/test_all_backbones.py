@@ -56,7 +56,8 @@ def test_bfloat16_policy_gives_float32_logits_near_the_float32_ones(architecture
     low_precision.set_weights(model.get_weights())
     logits = low_precision(batch)
     assert logits.dtype == "float32"
-    np.testing.assert_allclose(logits, model(batch), atol=0.05)
+    expected = model(batch).numpy()
+    np.testing.assert_allclose(logits, expected, atol=0.05 + 0.02 * np.abs(expected).max())
 
 
 @every_architecture
@@ -181,6 +182,11 @@ def test_every_backbone_trains_with_one_of_the_optimizers(architecture, optimize
     model, batch, labels = tiny_classifier(architecture), tiny_images(architecture), np.eye(4)[[0, 2, 3]]
     rules = {"weight_decay": 0.01, "layer_decay": 0.9, "clip_norm": 1.0, "ema": 0.9}
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    model.compile(create_optimizer(optimizer, learning_rate=0.01, **rules), loss)
+    in_a_graph = architecture in (
+        "resnet",
+        "vit",
+        "mlp_mixer",
+    )  # one with each optimizer; tracing takes most of the time
+    model.compile(create_optimizer(optimizer, learning_rate=0.01, **rules), loss, run_eagerly=not in_a_graph)
     losses = model.fit(batch, labels, epochs=4, verbose=0).history["loss"]
     assert losses[-1] < losses[0]

@@ -76,6 +76,7 @@ def test_what_does_not_fit_is_refused(arguments, sentence):
         tiny_backbone("rep_mlp_net", **arguments)
 
 
-def test_published_networks_name_the_size_they_are_for():
+def test_published_networks_have_the_size_they_are_for_and_name_it():
+    assert mt.create_backbone("rep_mlp_net_t256").input_shape == (None, 256, 256, 3)
     with pytest.raises(ValueError, match=r"\(224, 224, 3\) must be divisible by 256x256, .*nearest: \(256, 256, 3\)"):
-        mt.create_backbone("rep_mlp_net_t256")
+        mt.create_backbone("rep_mlp_net_t256", (224, 224, 3))
