@@ -264,3 +264,13 @@ def tiny_classifier(architecture: str, num_classes: int = 4, **arguments):
 def tiny_images(architecture: str, batch: int = 3):
     """Random pictures for the small model."""
     return np.random.default_rng(1).normal(size=(batch, *TINY[architecture].image_shape)).astype("float32")
+
+
+def shuffled_patches(pictures, order, patch_size: int = 8):
+    """The pictures with their patches in another order."""
+    b, height, width, c = pictures.shape
+    h, w = height // patch_size, width // patch_size
+    patches = pictures.reshape(b, h, patch_size, w, patch_size, c).transpose(0, 1, 3, 2, 4, 5)
+    patches = patches.reshape(b, -1, patch_size, patch_size, c)[:, order]
+    patches = patches.reshape(b, h, w, patch_size, patch_size, c).transpose(0, 1, 3, 2, 4, 5)
+    return patches.reshape(pictures.shape)

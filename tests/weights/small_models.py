@@ -1,11 +1,14 @@
 """Tiny models, whose sizes are pairwise different and whose pictures are not square, and arrays to load into them."""
 
+import functools
+
 import keras
 import numpy as np
 
 import mixer_tf as mt
 from mixer_tf.layers.external_attention import external_attention_2d, multihead_external_attention
 from mixer_tf.weights.layouts import layout_named
+from tests.backbones.tiny import tiny_backbone, tiny_encoder
 
 IMAGE_SHAPE = (16, 24, 3)  # a grid of 2 x 3 patches
 
@@ -30,20 +33,23 @@ def resnet(image_shape=IMAGE_SHAPE, **arguments):
     return mt.create_backbone("resnet", image_shape, **{**sizes, **arguments})
 
 
-def ff_only(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "tokens_mlp_dim": 9, "channels_mlp_dim": 14}
-    return mt.create_backbone("ff_only", image_shape, **{**sizes, **arguments})
+def tiny(architecture, **sizes):
+    """A builder of the tiny model, with other sizes where the test of its checkpoints needs them."""
+    return functools.partial(tiny_backbone, architecture, **sizes)
 
 
-def resmlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "channels_mlp_dim": 14}
-    return mt.create_backbone("resmlp", image_shape, **{**sizes, **arguments})
+ff_only, resmlp, eamlp, gmlp = (tiny(name) for name in ("ff_only", "resmlp", "eamlp", "gmlp"))
+raft_mlp, cycle_mlp, wave_mlp, hire_mlp = (tiny(name) for name in ("raft_mlp", "cycle_mlp", "wave_mlp", "hire_mlp"))
+gfnet, gfnet_h, smlp_net, conv_mlp = (tiny(name) for name in ("gfnet", "gfnet_h", "smlp_net", "conv_mlp"))
+as_mlp, s2_mlp, s2_mlp_v2, ms_mlp = (tiny(name) for name in ("as_mlp", "s2_mlp", "s2_mlp_v2", "ms_mlp"))
+rep_mlp_net = tiny("rep_mlp_net")
+# Of the three stages only the third has a transition, so that numbers of stages and of modules differ.
+vip = tiny("vip", stage_depths=(1, 2, 1), stage_widths=(12, 12, 10), segments=(4, 4, 2), mlp_ratios=(2, 3, 2))
+bert, gpt2 = (functools.partial(tiny_encoder, name) for name in ("bert", "gpt2"))
 
 
-def eamlp(image_shape=(32, 48, 3), **arguments):
-    sizes = {"num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20, "memory_units": 9}
-    stem = {"stem_dim": 5, "stem_memory_units": 11}
-    return mt.create_backbone("eamlp", image_shape, **{**sizes, **stem, **arguments})
+def bert_with_heads(**arguments):
+    return mt.masked_language_model(bert(**arguments), next_sentence=True)
 
 
 def eanet(image_shape=IMAGE_SHAPE, **arguments):
@@ -52,102 +58,9 @@ def eanet(image_shape=IMAGE_SHAPE, **arguments):
     return mt.create_backbone("eanet", image_shape, **{**sizes, **neck, **arguments})
 
 
-def gmlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "ffn_dim": 14}
-    return mt.create_backbone("gmlp", image_shape, **{**sizes, **arguments})
-
-
 def external_attention_block(block, shape, **arguments):
     x = keras.Input(shape)
     return keras.Model(x, block(x, **arguments))
-
-
-def bert(**arguments):
-    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
-    return mt.create_backbone("bert", **{**sizes, "max_positions": 11, "num_segments": 4, **arguments})
-
-
-def gpt2(**arguments):
-    sizes = {"sequence_length": 7, "vocab_size": 23, "num_blocks": 2, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
-    return mt.create_backbone("gpt2", **{**sizes, "max_positions": 11, **arguments})
-
-
-def bert_with_heads(**arguments):
-    return mt.masked_language_model(bert(**arguments), next_sentence=True)
-
-
-def cycle_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
-    return mt.create_backbone("cycle_mlp", image_shape, **{**sizes, **arguments})
-
-
-def wave_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
-    return mt.create_backbone("wave_mlp", image_shape, **{**sizes, **arguments})
-
-
-def hire_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (9, 14), "mlp_ratios": (2, 3)}
-    regions = {"region_sizes": (4, 3), "step_periods": (1, 2), "step_sizes": (1, 2)}
-    return mt.create_backbone("hire_mlp", image_shape, **{**sizes, **regions, **arguments})
-
-
-def vip(image_shape=(32, 32, 3), **arguments):
-    """Of the three stages only the third has a transition, so that numbers of stages and of modules differ."""
-    sizes = {"patch_size": 8, "stage_depths": (1, 2, 1), "stage_widths": (12, 12, 10), "segments": (4, 4, 2)}
-    return mt.create_backbone("vip", image_shape, **{**sizes, "mlp_ratios": (2, 3, 2), **arguments})
-
-
-def raft_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    kernels = ((4, 8), (2,))
-    sizes = {"stage_depths": (1, 2), "stage_widths": (10, 12), "patch_sizes": (4, 2), "raft_sizes": (2, 3)}
-    return mt.create_backbone("raft_mlp", image_shape, **{**sizes, "embedding_kernels": kernels, **arguments})
-
-
-def gfnet(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 10, "mlp_dim": 14}
-    return mt.create_backbone("gfnet", image_shape, **{**sizes, **arguments})
-
-
-def gfnet_h(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 10), "mlp_ratios": (3, 2)}
-    return mt.create_backbone("gfnet_h", image_shape, **{**sizes, **arguments})
-
-
-def smlp_net(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 2}
-    return mt.create_backbone("smlp_net", image_shape, **{**sizes, **arguments})
-
-
-def rep_mlp_net(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (8, 12), "num_sets": (2, 3), "tile_sizes": ((2, 3), (1, 3))}
-    return mt.create_backbone("rep_mlp_net", image_shape, **{**sizes, **arguments})
-
-
-def as_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"stage_depths": (1, 2), "stage_widths": (7, 12), "mlp_ratio": 3}
-    return mt.create_backbone("as_mlp", image_shape, **{**sizes, **arguments})
-
-
-def conv_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"conv_depth": 2, "stem_dim": 6, "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)}
-    return mt.create_backbone("conv_mlp", image_shape, **{**sizes, **arguments})
-
-
-def s2_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"patch_sizes": (4, 2), "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)}
-    return mt.create_backbone("s2_mlp", image_shape, **{**sizes, **arguments})
-
-
-def s2_mlp_v2(image_shape=IMAGE_SHAPE, **arguments):
-    sizes = {"patch_sizes": (4, 2), "stage_depths": (1, 2), "stage_widths": (10, 14), "mlp_ratios": (2, 3)}
-    return mt.create_backbone("s2_mlp_v2", image_shape, **{**sizes, **arguments})
-
-
-def ms_mlp(image_shape=IMAGE_SHAPE, **arguments):
-    kernels = ((1, 1, 3, 5, 7), (1, 3, 3, 5, 7))
-    sizes = {"stage_depths": (1, 2), "stage_widths": (10, 18), "mix_kernels": kernels, "mlp_ratio": 3}
-    return mt.create_backbone("ms_mlp", image_shape, **{**sizes, **arguments})
 
 
 FORMS = {
