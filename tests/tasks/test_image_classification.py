@@ -12,7 +12,9 @@ import pytest
 import tensorflow as tf
 
 import mixer_tf as mt
+from mixer_tf.backbones import ARCHITECTURES
 from mixer_tf.data.images import decode_image
+from mixer_tf.recipe import ImageClassification, load
 
 ROOT = Path(__file__).parents[2]
 TASK = str(ROOT / "tasks" / "image_classification.py")
@@ -281,3 +283,29 @@ def test_run_that_diverges_ends_with_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", sys.argv)
     assert run(*SMALL, "optimizer=sgd", "learning_rate=1e30", "clip_norm=none", "schedule=constant", "steps=9") == 2
     assert "the loss must stay finite" in capsys.readouterr().err
+
+
+DIGITS = sorted((ROOT / "tasks" / "recipes").glob("digits_*.py"))
+
+
+@pytest.mark.parametrize("recipe", DIGITS, ids=lambda path: path.stem)
+def test_every_architecture_trains_a_few_steps_by_its_own_recipe(tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    tf.config.run_functions_eagerly(True)  # two steps are not worth a graph
+    try:
+        small = ("steps=2", "batch_size=180", "export=false", f"output_dir={tmp_path}")
+        assert run(*small, recipe=str(recipe)) == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert np.isfinite(metrics(tmp_path)["loss"])
+
+
+def test_every_paper_of_images_has_a_recipe_on_the_digits():
+    """One of each paper's forms; EANet is for segmentation."""
+    files = {
+        build.__module__
+        for build, table in ARCHITECTURES.values()
+        if table.keys() & {*mt.list_backbones(reads="image")}
+    }
+    tried = {ARCHITECTURES[load(str(path), ImageClassification).backbone][0].__module__ for path in DIGITS}
+    assert files - tried == {"mixer_tf.backbones.eanet"}
