@@ -10,41 +10,22 @@ ROWS, COLUMNS = 1, 2  # axes of [b, h, w, c]
 BORDERS = ("zeros", "edge", "wrap")
 
 
-def shift(x, distance: int, axis: int, *, border: str):
-    """Move the content of `[b, h, w, c]` by `distance` along an axis: `y[p] = x[p - distance]`.
-
-    Args:
-        x: the feature map.
-        distance: pixels, down or to the right; negative up or to the left.
-        axis: `ROWS` moves along the height, `COLUMNS` along the width.
-        border: what comes in at the border: `"zeros"`, `"edge"` (every pixel that would be filled keeps its own value,
-            as S2-MLP does), or `"wrap"` (what left at the other side).
-
-    Raises:
-        ValueError: when the border is none of the three.
-    """
-    _check_border(border)
-    size = x.shape[axis]
-    if border == "wrap":
-        distance %= size
-    steps = min(abs(distance), size)
-    if not steps:
-        return x
-    if distance > 0:
-        moved, entered = _along(x, axis, 0, size - steps), (size - steps, size) if border == "wrap" else (0, steps)
-    else:
-        moved, entered = _along(x, axis, steps, size), (size - steps, size)
-    if border == "zeros":
-        filled = (steps, 0) if distance > 0 else (0, steps)
-        return ops.pad(moved, [filled if i == axis else (0, 0) for i in range(len(x.shape))])
-    filled = _along(x, axis, *entered)
-    return ops.concatenate([filled, moved] if distance > 0 else [moved, filled], axis=axis)
-
-
 def shift_groups(x, distances, axis: int, *, border: str, name: str | None = None):
     """Cut the channels into as many groups as distances and shift each by its own: `[b, h, w, c] -> [b, h, w, c]`.
 
-    Groups are consecutive and have `ceil(c / groups)` channels, the last ones fewer or none (as `torch.chunk` cuts).
+    What stood at `p` stands at `p + distance` afterwards. Groups are consecutive and have `ceil(c / groups)` channels,
+    the last ones fewer or none (as `torch.chunk` cuts).
+
+    Args:
+        x: the feature map.
+        distances: pixels for each group, down or to the right; negative up or to the left.
+        axis: `ROWS` moves along the height, `COLUMNS` along the width.
+        border: what comes in at the border: `"zeros"`, `"edge"` (every pixel that would be filled keeps its own value,
+            as S2-MLP does), or `"wrap"` (what left at the other side).
+        name: name of the layer.
+
+    Raises:
+        ValueError: when the border is none of the three.
     """
     widths = chunk_widths(x.shape[-1], len(distances))
     moves = [(distance, 0) if axis == ROWS else (0, distance) for distance in distances[: len(widths)]]
@@ -84,7 +65,7 @@ class ShiftChannels(layers.Layer):
     Args:
         moves: (rows, columns) of each group, down and to the right; negative up and to the left.
         widths: channels of each group, in the order of the channels.
-        border: what comes in at the border, as in `shift`.
+        border: what comes in at the border, as in `shift_groups`.
 
     Raises:
         ValueError: when the border is unknown, or the widths do not fit the moves or the channels.
@@ -92,7 +73,8 @@ class ShiftChannels(layers.Layer):
 
     def __init__(self, moves, widths, border: str = "zeros", **kwargs):
         super().__init__(**kwargs)
-        _check_border(border)
+        if border not in BORDERS:
+            raise ValueError(f"border must be one of {', '.join(BORDERS)}; given: {border!r}")
         self.moves, self.widths, self.border = tuple(map(tuple, moves)), tuple(widths), border
         if len(self.moves) != len(self.widths):
             raise ValueError(f"widths must name one width per move; given: {len(self.widths)}, {len(self.moves)} moves")
@@ -135,8 +117,3 @@ class ShiftChannels(layers.Layer):
 
 def _along(x, axis, start, stop):
     return x[:, start:stop] if axis == ROWS else x[:, :, start:stop]
-
-
-def _check_border(border):
-    if border not in BORDERS:
-        raise ValueError(f"border must be one of {', '.join(BORDERS)}; given: {border!r}")
