@@ -30,6 +30,10 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 def main(arguments: argparse.Namespace) -> None:
     """Measure, print the table and write the JSON file."""
     names = [name for pattern in arguments.backbones for name in mt.list_backbones(pattern, reads="image") or [pattern]]
+    if unknown := set(names) - set(mt.list_backbones(reads="image")):
+        raise ValueError(
+            f"backbones must be names or patterns of backbones that read pictures; given: {', '.join(unknown)}"
+        )
     image_shape = (arguments.image_size, arguments.image_size, 3) if arguments.image_size else None
     path = Path(arguments.json)
     path.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before anything is measured

@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "mixer_tf").rglob("*.py"))
 
 LOWER = {  # folder -> folders of the package that it may import
-    "layers": {"layers"},
+    "layers": {"layers", "checks"},
     "backbones": {"backbones", "layers", "keras_fixes", "checks"},
-    "heads": {"heads", "backbones", "layers", "keras_fixes"},
+    "heads": {"heads", "backbones", "layers", "keras_fixes", "checks"},
     "data": {"data", "checks"},
-    "weights": {"weights", "layers", "data"},
+    "weights": {"weights", "layers", "data", "checks"},
     "export": {"export", "data"},
 }
 KERAS_ONLY = {"layers", "backbones", "heads", "weights"}

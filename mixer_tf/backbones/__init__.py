@@ -82,12 +82,13 @@ def list_backbones(pattern: str = "*", *, reads: str | None = None) -> list[str]
         >>> list_backbones("resnet1*")
         ['resnet18', 'resnet101', 'resnet152']
     """
+    require_type("pattern", pattern, str)
     require(reads in (None, "image", "text"), f"reads must be 'image', 'text' or None; given: {reads!r}")
     names = [name for name in _VARIANTS if fnmatch.fnmatchcase(name, pattern)]
     return [name for name in names if reads in (None, "image" if _reads_images(_VARIANTS[name][0]) else "text")]
 
 
-def create_backbone(name: str, image_shape: tuple[int, int, int] | None = None, **arguments) -> keras.Model:
+def create_backbone(name: str, /, image_shape: tuple[int, int, int] | None = None, **arguments) -> keras.Model:
     """Build a backbone by name, as a functional model.
 
     From pictures `[b, H, W, 3]` to features `[b, h, w, c]`, or from `token_ids` and `padding_mask` (and what else the
@@ -107,6 +108,7 @@ def create_backbone(name: str, image_shape: tuple[int, int, int] | None = None, 
         >>> backbone.output.shape
         (None, 6, 4, 512)
     """
+    require_type("backbone", name, str)
     bare: dict[str, tuple[Callable, dict]] = {key: (build, {}) for key, (build, _) in ARCHITECTURES.items()}
     builders = bare | _VARIANTS
     if name not in builders:
@@ -150,8 +152,13 @@ def _check_values(build: Callable, arguments: dict) -> None:
             require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
         elif name.endswith(("_ratio", "_ratios")):
             require(all(ratio > 0 for ratio in values), f"{name} must be above 0; given: {value}")
+        elif name.endswith("epsilon"):
+            require(value >= 0, f"{name} must be at least 0; given: {value}")
+        elif name.endswith("momentum"):
+            require(0 <= value < 1, f"{name} must be in [0, 1); given: {value}")
         elif name == "shift_distances":
             continue  # either side
         elif float not in (hints[name], *typing.get_args(hints[name])):  # what is counted
-            sound = all(count >= 1 for count in values if type(count) is int)
-            require(sound, f"{name} must be at least 1; given: {value}")
+            least = 0 if name.endswith("padding") else 1
+            sound = all(count >= least for count in values if type(count) is int)
+            require(sound, f"{name} must be at least {least}; given: {value}")

@@ -30,6 +30,7 @@ def cycle_mlp(
     mlp_ratios: tuple[float, ...],
     patch_size: int = 7,
     patch_stride: int = 4,
+    patch_padding: int | None = None,
     cycle_kernels: tuple[tuple[int, int], tuple[int, int]] = ((1, 3), (3, 1)),
     channel_bias: bool = False,
     activation: str = "gelu",
@@ -48,6 +49,7 @@ def cycle_mlp(
         mlp_ratios: hidden width of the channel MLP in each stage, as a multiple of the stage's channels.
         patch_size: side in pixels of the patches, which overlap: at least `patch_stride`.
         patch_stride: pixels from one patch to the next.
+        patch_padding: zeros around the picture; None for `(patch_size - patch_stride + 1) // 2`, as in the paper.
         cycle_kernels: (rows, columns) of the two Cycle FC; one number of each pair is 1.
         channel_bias: give the branch that sees the pixel alone a bias.
         activation: of the channel MLP: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`.
@@ -72,9 +74,11 @@ def cycle_mlp(
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x, rates = image, iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width, ratio) in enumerate(zip(stage_depths, stage_widths, mlp_ratios, strict=True), start=1):
-        size, stride = (3, 2) if i > 1 else (patch_size, patch_stride)
+        size, stride, padding = (3, 2, 1) if i > 1 else (patch_size, patch_stride, patch_padding)
         embedding = f"stage{i}_downsample" if i > 1 else "stem_patch_embedding"
-        x = overlapping_patch_embedding(x, width, size, stride=stride, kernel_initializer=TORCH_UNIFORM, name=embedding)
+        x = overlapping_patch_embedding(
+            x, width, size, stride=stride, padding=padding, kernel_initializer=TORCH_UNIFORM, name=embedding
+        )
         for j in range(1, depth + 1):
             x = cycle_block(
                 x,

@@ -35,6 +35,7 @@ def hire_mlp(
     step_sizes: tuple[int, ...],
     patch_size: int = 7,
     patch_stride: int = 4,
+    patch_padding: int | None = None,
     activation: str = "gelu",
     norm_epsilon: float = 1e-5,
     norm_momentum: float = 0.9,
@@ -55,6 +56,7 @@ def hire_mlp(
         step_sizes: pixels that each block of such a period rolls the map further than the one before.
         patch_size: side in pixels of the patches, which overlap: at least `patch_stride`.
         patch_stride: pixels from one patch to the next.
+        patch_padding: zeros around the picture; None for `(patch_size - patch_stride + 1) // 2`, as in the paper.
         activation: of the channel MLP: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`.
         norm_epsilon: added to the variance by every BatchNormalization.
         norm_momentum: weight of the old moving statistics (Keras's meaning; PyTorch's momentum is 1 minus this).
@@ -80,13 +82,13 @@ def hire_mlp(
     require_per_stage(len(stage_depths), **per_stage)
     norm = {"epsilon": norm_epsilon, "momentum": norm_momentum}
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
-    x = patch_embedding(image, stage_widths[0], patch_size, patch_stride, norm, name="stem")
+    x = embedding(image, stage_widths[0], patch_size, patch_stride, patch_padding, norm, name="stem")
     rates = iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width, ratio, region_size, period, step_size) in enumerate(
         zip(stage_depths, *per_stage.values(), strict=True), start=1
     ):
         if i > 1:
-            x = patch_embedding(x, width, 3, 2, norm, name=f"stage{i}_downsample")
+            x = embedding(x, width, 3, 2, 1, norm, name=f"stage{i}_downsample")
         for j in range(1, depth + 1):
             x = hire_block(
                 x,
@@ -103,10 +105,12 @@ def hire_mlp(
     return Model(image, x, name=name)
 
 
-def patch_embedding(x, width, patch_size, stride, norm, *, name):
+def embedding(x, width, patch_size, stride, padding, norm, *, name):
     """Overlapping patches, BatchNormalization, ReLU: `[b, h, w, c] -> [b, h / stride, w / stride, width]`."""
-    embedding = f"{name}_patch_embedding" if name == "stem" else name
-    x = overlapping_patch_embedding(x, width, patch_size, stride=stride, kernel_initializer=NORMAL, name=embedding)
+    layer_name = f"{name}_patch_embedding" if name == "stem" else name
+    x = overlapping_patch_embedding(
+        x, width, patch_size, stride=stride, padding=padding, kernel_initializer=NORMAL, name=layer_name
+    )
     return ops.relu(layers.BatchNormalization(**norm, name=f"{name}_norm")(x))
 
 

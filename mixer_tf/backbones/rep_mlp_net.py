@@ -225,7 +225,7 @@ def _check_tiles(image_shape, strides, tiles):
     require(
         nearest == tuple(image_shape[:2]),
         f"image_shape {tuple(image_shape)} must be divisible by {units[0]}x{units[1]}, so that every stage has whole "
-        f"tiles; nearest: {(*nearest, image_shape[2])}",
+        f"tiles; nearest: {(*nearest, image_shape[2])}; tile_sizes=None makes tiles as large as the maps",
     )
 
 

@@ -100,11 +100,24 @@ def _check_sizes(image_shape, patch_size, stage_widths, segments):
         f"segments must divide the stage_widths; given: segments {segments}, stage_widths {stage_widths}",
     )
     side, channels = patch_size * segments[0], image_shape[2]
+    others = _other_segments(image_shape, patch_size, stage_widths, segments)
     require(
         tuple(image_shape[:2]) == (side, side),
-        f"image_shape {tuple(image_shape)} must have sides of patch_size {patch_size} * segments[0] {segments[0]}; "
-        f"nearest: ({side}, {side}, {channels}), or other segments",
+        f"image_shape {tuple(image_shape)} must be square with sides of patch_size {patch_size} * segments[0] "
+        f"{segments[0]}: ({side}, {side}, {channels}); {others}",
     )
+
+
+def _other_segments(image_shape, patch_size, stage_widths, segments):
+    """The segments, and their square image, that come nearest to an image of another size."""
+    ratios = [segments[0] // count for count in segments]
+    fitting = [
+        tuple(first // ratio for ratio in ratios)
+        for first in range(ratios[-1], max(stage_widths) + 1, ratios[-1])
+        if not any(width % (first // ratio) for width, ratio in zip(stage_widths, ratios, strict=True))
+    ]
+    nearest = min(fitting, key=lambda counts: abs(counts[0] * patch_size - max(image_shape[:2])))
+    return f"nearest with other segments: {2 * (nearest[0] * patch_size,)} with segments={nearest}"
 
 
 def transition(x, width, size, *, name):

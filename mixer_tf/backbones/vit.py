@@ -73,6 +73,8 @@ def vit(
         >>> backbone.output.shape
         (None, 4, 6, 12)
     """
+    if (pretrained_image_size or 0) % patch_size:
+        raise ValueError(f"patch_size {patch_size} must divide pretrained_image_size; given: {pretrained_image_size}")
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x = patch_embedding(image, hidden_dim, patch_size, name="stem_patch_embedding")  # [b, h, w, c]
     grid = x.shape[1:]

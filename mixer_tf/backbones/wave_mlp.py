@@ -39,6 +39,7 @@ def wave_mlp(
     token_bias: bool = False,
     patch_size: int = 7,
     patch_stride: int = 4,
+    patch_padding: int | None = None,
     activation: str = "gelu",
     norm_epsilon: float = 1e-5,
     norm_momentum: float = 0.9,
@@ -61,6 +62,7 @@ def wave_mlp(
         token_bias: give the Dense layers of the amplitudes and of the branch that sees the pixel alone a bias.
         patch_size: side in pixels of the patches, which overlap: at least `patch_stride`.
         patch_stride: pixels from one patch to the next.
+        patch_padding: zeros around the picture; None for `(patch_size - patch_stride + 1) // 2`, as in the paper.
         activation: of the channel MLP: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`.
         norm_epsilon: added to the variance by every norm.
         norm_momentum: weight of the old moving statistics (Keras's meaning; PyTorch's momentum is 1 minus this).
@@ -84,9 +86,11 @@ def wave_mlp(
     image = keras.Input(image_shape, name="image")  # [b, H, W, 3]
     x, rates = image, iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width, ratio) in enumerate(zip(stage_depths, stage_widths, mlp_ratios, strict=True), start=1):
-        size, stride = (3, 2) if i > 1 else (patch_size, patch_stride)
+        size, stride, padding = (3, 2, 1) if i > 1 else (patch_size, patch_stride, patch_padding)
         embedding, embedding_name = (f"stage{i}_downsample",) * 2 if i > 1 else ("stem_patch_embedding", "stem")
-        x = overlapping_patch_embedding(x, width, size, stride=stride, kernel_initializer=TORCH_UNIFORM, name=embedding)
+        x = overlapping_patch_embedding(
+            x, width, size, stride=stride, padding=padding, kernel_initializer=TORCH_UNIFORM, name=embedding
+        )
         x = norm_layer(x, **norms, name=f"{embedding_name}_norm") if embedding_norm else x
         for j in range(1, depth + 1):
             x = wave_block(

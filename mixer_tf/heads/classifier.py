@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from mixer_tf.heads.checks import check_head
 from mixer_tf.heads.multi_level import fold_levels
 from mixer_tf.keras_fixes import Model
 
@@ -43,8 +44,7 @@ def classifier(
         >>> model.output.shape
         (None, 7)
     """
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1; given: {num_classes}")
+    check_head(backbone, num_classes, dropout)
     published = getattr(backbone, "classifier_arguments", None) or {}
     norm_epsilon = published.get("norm_epsilon") if norm_epsilon is None else norm_epsilon
     x = _pooled(backbone, pool or published.get("pool"))  # [b, c]

@@ -6,6 +6,7 @@ The head of EANet (Guo et al. 2021, arXiv 2105.02358; reference code MenghaoGuo/
 import keras
 from keras import layers
 
+from mixer_tf.heads.checks import check_head
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.initializers import TORCH_UNIFORM
 from mixer_tf.layers.mlp import dense
@@ -34,8 +35,7 @@ def segmenter(backbone: keras.Model, num_classes: int, *, dropout: float = 0.1, 
         >>> mt.segmenter(backbone, num_classes=21).output.shape
         (None, 64, 96, 21)
     """
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1; given: {num_classes}")
+    check_head(backbone, num_classes, dropout)
     x = backbone.output  # [b, h, w, c]
     if len(x.shape) != 4:
         raise ValueError(

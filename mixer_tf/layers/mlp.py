@@ -55,6 +55,10 @@ def mlp(
     Raises:
         ValueError: when the activation is unknown, or gates are wanted of an odd `hidden_dim`.
     """
+    if hidden_dim < 1:
+        raise ValueError(
+            f"{name} must have a hidden width of at least 1; given: {hidden_dim}; raise the width or the ratio"
+        )
     if gated and hidden_dim % 2:
         raise ValueError(f"hidden_dim of a gated MLP must be even, half of it for the gates; given: {hidden_dim}")
     channels, inner_shape = x.shape[-1], x.shape[1:-1]

@@ -45,12 +45,11 @@ def overlapping_patch_embedding(
     padding given: `(kernel_size - stride + 1) // 2`, which is 2 for 7x7 with stride 4 and 1 for 3x3 with stride 2.
 
     Raises:
-        ValueError: when the patches do not overlap or touch and no padding is given.
+        ValueError: when the patches neither overlap nor touch.
     """
-    if padding is None:
-        if kernel_size < stride:
-            raise ValueError(f"patch_size must be at least patch_stride; given: {kernel_size} and {stride}")
-        padding = (kernel_size - stride + 1) // 2
+    if kernel_size < stride:
+        raise ValueError(f"patch_size must be at least patch_stride; given: {kernel_size} and {stride}")
+    padding = (kernel_size - stride + 1) // 2 if padding is None else padding
     x = layers.ZeroPadding2D(padding, name=f"{name}_padding")(x)
     return layers.Conv2D(
         hidden_dim, kernel_size, strides=stride, use_bias=use_bias, kernel_initializer=kernel_initializer, name=name

@@ -12,6 +12,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
+from mixer_tf.checks import require_type
 from mixer_tf.data.preprocess import Preprocessing
 from mixer_tf.weights.files import Checkpoint, read_checkpoint
 from mixer_tf.weights.keras_files import KERAS_FILES, read_keras
@@ -19,7 +20,7 @@ from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout, is_head_
 from mixer_tf.weights.layouts import OWN, architecture_of, guess, layout_named, layouts_of
 from mixer_tf.weights.preprocessing import find_preprocessing
 from mixer_tf.weights.report import LoadReport, WeightsMismatch
-from mixer_tf.weights.resizing import grids_of, resized
+from mixer_tf.weights.resizing import grids_of, has_rule, resized
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,9 @@ def load_weights(
         >>> load_weights(fine_tuned, path, skip_head=True).skipped
         ('head.bias', 'head.weight')
     """
+    require_type("model", model, keras.Model)
+    require_type("skip_head", skip_head, bool)
+    require_type("resize", resize, bool)
     checkpoint = _read(model, source, skip_head)
     architecture = architecture_of(model)
     arrays, state = _unwrapped(checkpoint.arrays)
@@ -193,6 +197,11 @@ def _check_match(
         hint = "skip_head=True keeps the model's head, or none, and leaves the file's out"
     elif likely and likely != fitting:
         hint = f"the file looks like {likely[0]} in layout {likely[1]}"
+    elif misshapen and not missing and not extra and has_rule(layout, bindings, misshapen):
+        hint = (
+            "weights of another image size are resized only from a square grid, or from a .safetensors file, which "
+            "tells its own: build the model for their size"
+        )
     else:
         hint = "check the arguments and the image size that the model was built with"
     claim = f"{claim} ({architecture or 'own architecture'}, layout {layout.name})"

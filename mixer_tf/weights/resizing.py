@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import keras
 import numpy as np
@@ -64,9 +64,16 @@ def grids_of(model: keras.Model, checkpoint: Checkpoint, layout: Layout) -> Grid
     grid, image = _stored_grid(model), image_size(model)
     rows, _, columns = checkpoint.metadata.get(_KEY, "").partition("x")
     stored = (int(rows), int(columns)) if rows.isdigit() and columns.isdigit() else None
-    if stored is None and checkpoint.path and layout.published_side and grid and image:
+    if stored is None and layout.published_side and grid and image:
         stored = 2 * (layout.published_side * grid[0] // image[0],)
-    first_norms = [layer for layer in all_layers(model) if layer.name.endswith("_block1_norm1")]
+        if checkpoint.path is None and stored != grid:
+            raise ValueError(
+                f"weights of this architecture must say their image size; given: a mapping, and a model for "
+                f"{image[0]} pixels instead of {layout.published_side}: save them as .safetensors, or pass "
+                "resize=False if they are for this size"
+            )
+    first = ("_block1_norm1", "_block1_vertical_norm")
+    first_norms = [layer for layer in all_layers(model) if layer.name.endswith(first)]
     stages = {layer.name.partition("_")[0]: (*layer.output.shape[1:3],) for layer in first_norms}
     return Grids(grid, stored, image, stages)
 
@@ -77,11 +84,14 @@ def _stored_grid(model: keras.Model) -> Grid | None:
         if isinstance(layer, PositionEmbedding):
             rows, columns = layer.stored_grid
             return rows, columns
-    levels = [layer for layer in all_layers(model) if layer.name[0] == "P" and layer.name[1:].isdigit()]
-    if not levels:
-        return None
-    rows, columns = levels[0].output.shape[1:3]
-    return rows, columns
+    found = {layer.name: layer for layer in all_layers(model)}
+    levels = [name for name in found if name[0] == "P" and name[1:].isdigit()]
+    # A classifier that takes its class token alone has no level; the patches of its stem are the grid.
+    for name in (*levels, "stem_patch_embedding", "stem_projection"):
+        if name in found and len(found[name].output.shape) == 4:
+            rows, columns = found[name].output.shape[1:3]
+            return rows, columns
+    return None
 
 
 def resized(
@@ -99,9 +109,15 @@ def resized(
     return fitted, tuple(notes)
 
 
+def has_rule(layout: Layout, bindings: list[Binding], arrays: Container[str]) -> bool:
+    """Whether any of these arrays belongs to one image size."""
+    return any(_rule_for(layout, binding) for binding in bindings if binding.names[0] in arrays)
+
+
 def has_rules(layout: Layout, model: keras.Model) -> bool:
     """Whether any weight of the model belongs to one image size."""
-    return any(_rule_for(layout, binding) for binding in layout.bind(model))
+    bindings = layout.bind(model)
+    return has_rule(layout, bindings, {binding.names[0] for binding in bindings})
 
 
 def _rule_for(layout: Layout, binding: Binding) -> Rule | None:
@@ -203,13 +219,14 @@ def pretrained_size_needed(array: np.ndarray, binding: Binding, grids: Grids) ->
         ValueError: when the weights are of another image size; it says how the model must be built.
     """
     old, new = array.shape[0], binding.variable.shape[0]
-    if old == new or grids.image is None:
+    trained = grids.stages.get(binding.layer.name.partition("_")[0])  # the grid that the model's weights are for
+    if old == new or not (grids.image and grids.model and trained):
         return None
-    side = round(grids.image[0] * old / new)
-    raise ValueError(
-        f"{binding.names[0]} must be of the model's image size; given: weights for {side} pixels: build the model with "
-        f"pretrained_image_size={side}, which resizes its feature maps instead"
-    )
+    advice = "weights of a picture that is not square fit only a model that is built for its size"
+    if "vertical" in binding.layer.name:
+        side = old * trained[0] // new * round(grids.image[0] / grids.model[0])
+        advice = f"where their pictures were square, build it with pretrained_image_size={side}; {advice}"
+    raise ValueError(f"{binding.names[0]} must be for the model's image size; given: for another one; {advice}")
 
 
 def _aligned(size_in: int, size_out: int) -> np.ndarray:

@@ -41,8 +41,9 @@ def test_stages_of_one_size_are_one_level_and_a_new_width_needs_no_smaller_map()
     [
         (
             {"image_shape": (32, 40, 3)},
-            r"image_shape \(32, 40, 3\) must have sides of patch_size 8 \* segments\[0\] 4; nearest: \(32, 32, 3\)",
+            r"image_shape \(32, 40, 3\) must be square with sides of patch_size 8 \* segments\[0\] 4: \(32, 32, 3\)",
         ),
+        ({"image_shape": (16, 16, 3)}, r"nearest with other segments: \(16, 16\) with segments=\(2, 1\)"),
         ({"segments": (4, 3)}, r"segments must stay or halve from stage to stage; given: \(4, 3\)"),
         ({"stage_widths": (12, 11)}, r"segments must divide the stage_widths; given: segments \(4, 2\), .*\(12, 11\)"),
         ({"segments": (4,)}, "segments must have one value per stage; given: 1 values, 2 stages"),

@@ -3,7 +3,7 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 
 
 def cycle_mlp(config: Config) -> keras.Model:
@@ -17,6 +17,7 @@ def cycle_mlp(config: Config) -> keras.Model:
         cycle_kernels=tuple(map(tuple, config.take("cycle_kernels"))),
         channel_bias=config.take("channel_branch_bias"),
         **overlapping_patches(config),
+        **optional_rules(config),
     )
     config.require("downsample", {"kernel": 3, "stride": 2, "padding": 1})
     return with_classifier(backbone, config)
@@ -25,7 +26,10 @@ def cycle_mlp(config: Config) -> keras.Model:
 def overlapping_patches(config: Config) -> dict:
     """The first convolution, which CycleMLP, Hire-MLP and Wave-MLP have in common."""
     patches = Config(config.take("patch_embed"))
-    size, stride = patches.take("kernel"), patches.take("stride")
-    patches.require("padding", (size - stride + 1) // 2)
+    arguments = {
+        "patch_size": patches.take("kernel"),
+        "patch_stride": patches.take("stride"),
+        "patch_padding": patches.take("padding"),
+    }
     patches.done()
-    return {"patch_size": size, "patch_stride": stride}
+    return arguments

@@ -3,13 +3,14 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 
 
 def gfnet(config: Config) -> keras.Model:
     """The authors' `GFNet` or `GFNetPyramid`."""
     build = config.choose("variant", {"isotropic": isotropic, "hierarchical": hierarchical})
-    return with_classifier(build(config, layer_scale=1e-5 if config.take("layer_scale") else None), config)
+    layer_scale = 1e-5 if config.take("layer_scale") else None
+    return with_classifier(build(config, layer_scale=layer_scale, **optional_rules(config)), config)
 
 
 def isotropic(config: Config, **arguments) -> keras.Model:

@@ -3,7 +3,7 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 from tests.golden_configs.cycle_mlp import overlapping_patches
 
 
@@ -21,5 +21,6 @@ def hire_mlp(config: Config) -> keras.Model:
         step_periods=tuple(config.take("step_period")),
         step_sizes=tuple(config.take("step_size")),
         **overlapping_patches(config),
+        **optional_rules(config),
     )
     return with_classifier(backbone, config)

@@ -3,7 +3,7 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 
 
 def raft_mlp(config: Config) -> keras.Model:
@@ -11,8 +11,10 @@ def raft_mlp(config: Config) -> keras.Model:
     embedding = config.choose("embedding", {"multi_scale": "multi_scale", "patch_linear": "patch_linear"})
     kernels = config.take("embedding_kernels", None)
     if embedding == "patch_linear":
-        if any(kernels or ()):
-            raise ValueError(f"config 'embedding_kernels' must be null for patch_linear; given: {kernels}")
+        if kernels and kernels != [None] * len(config["depths"]):
+            raise ValueError(
+                f"config 'embedding_kernels' must be null for every stage of patch_linear; given: {kernels}"
+            )
         kernels = None
     token_mixing = config.choose("token_mixing", {"ser_pm": "raft", "original_tm": "mixer", "org_mixer": "mixer"})
     depths, raft_sizes = config.take("depths"), config.take("raft_sizes", None)
@@ -30,5 +32,6 @@ def raft_mlp(config: Config) -> keras.Model:
         tokens_mlp_ratio=config.take("token_expansion"),
         channels_mlp_ratio=config.take("channel_expansion"),
         pretrained_image_size=config.take("pretrained_image_size"),
+        **optional_rules(config),
     )
     return with_classifier(backbone, config, pool="multi_level" if config.take("multi_level_head") else "average")

@@ -3,7 +3,7 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 
 
 def rep_mlp_net(config: Config) -> keras.Model:
@@ -21,5 +21,6 @@ def rep_mlp_net(config: Config) -> keras.Model:
         local_kernels=tuple(kernels) if kernels else None,
         gate_reduction=config.take("global_reduction"),
         deploy=config.take("deploy"),
+        **optional_rules(config),
     )
     return with_classifier(backbone, config)

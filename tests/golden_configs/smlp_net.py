@@ -3,7 +3,7 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 
 
 def smlp_net(config: Config) -> keras.Model:
@@ -16,5 +16,6 @@ def smlp_net(config: Config) -> keras.Model:
         stage_depths=depths,
         stage_widths=tuple(width * 2**i for i in range(len(depths))),
         mlp_ratio=config.take("expansion"),
+        **optional_rules(config),
     )
     return with_classifier(backbone, config)

@@ -5,14 +5,15 @@ import itertools
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 
 
 def vip(config: Config) -> keras.Model:
     """The authors' `VisionPermutator`."""
     segments = tuple(config.take("segments"))
     halves = [after != before for before, after in itertools.pairwise(segments)]
-    config.require("transitions", lambda transitions: transitions[: len(halves)] == halves)
+    # one for each stage but the last, whose own means nothing
+    config.require("transitions", lambda given: given in (halves, [*halves, False], [*halves, True]))
     backbone = mt.create_backbone(
         "vip",
         image_shape(config, "input_size"),
@@ -22,5 +23,6 @@ def vip(config: Config) -> keras.Model:
         segments=segments,
         mlp_ratios=tuple(config.take("mlp_ratios")),
         branch_bias=config.take("branch_bias"),
+        **optional_rules(config),
     )
     return with_classifier(backbone, config)

@@ -3,7 +3,7 @@
 import keras
 
 import mixer_tf as mt
-from tests.golden_configs.config import Config, image_shape, with_classifier
+from tests.golden_configs.config import Config, image_shape, optional_rules, with_classifier
 from tests.golden_configs.cycle_mlp import overlapping_patches
 
 
@@ -21,5 +21,6 @@ def wave_mlp(config: Config) -> keras.Model:
         window_size=config.take("token_window"),
         token_bias=config.take("token_fc_bias"),
         **overlapping_patches(config),
+        **optional_rules(config),
     )
     return with_classifier(backbone, config)

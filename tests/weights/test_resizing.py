@@ -1,5 +1,8 @@
 """Weights of another image size: what is resized, by which rule, and what is left for the check of shapes."""
 
+import dataclasses
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -9,8 +12,9 @@ from mixer_tf.layers.tokens import PositionEmbedding
 from mixer_tf.weights import load_weights, save_weights
 from mixer_tf.weights.layout import Binding
 from mixer_tf.weights.layouts import layout_named
-from mixer_tf.weights.resizing import Grids, axis, positions, spectrum, tokens
+from mixer_tf.weights.resizing import Grids, axis, positions, segments, spectrum, tiles, tokens
 from tests.weights.small_models import (
+    eamlp,
     ff_only,
     gfnet,
     gmlp,
@@ -23,6 +27,8 @@ from tests.weights.small_models import (
     smlp_net,
     vip,
 )
+
+NO_GRIDS = Grids(None, None)
 
 
 def layer(grid, prefix=1, channels=2, stored_grid=None):
@@ -216,9 +222,37 @@ def test_our_files_of_a_mixer_know_their_grid(tmp_path):
         save_weights(first, tmp_path / "w.npz", layout="timm")
 
 
+def test_a_smooth_spectrum_comes_back():
+    """Within 5 % of its largest value, from 7x4 over 14x8 frequencies."""
+    rows, columns = np.meshgrid(np.linspace(0, 2, 7), np.linspace(0, 2, 4), indexing="ij")
+    filters = np.stack([np.sin(rows), np.cos(columns)], axis=-1)[..., None].repeat(2, axis=-1)
+    larger, _, _ = spectrum(filters, binding_for(14, 8, 2, 2), NO_GRIDS)
+    back, _, _ = spectrum(larger, binding_for(7, 4, 2, 2), NO_GRIDS)
+    np.testing.assert_allclose(back, filters, atol=0.05)
+
+
+def test_a_smooth_tile_kernel_comes_back():
+    """Within 5 % of its largest value, from 8x8 over 12x12 pixels."""
+    kernel = smooth_kernel((8, 8), (8, 8))[None]  # one set: [set, out, in]
+    layer = types.SimpleNamespace(num_sets=1, tile=(12, 12))
+    larger, _, _ = tiles(kernel.reshape(64, 64), dataclasses.replace(binding_for(1, 144, 144), layer=layer), NO_GRIDS)
+    layer.tile = (8, 8)
+    back, _, _ = tiles(larger.reshape(144, 144), dataclasses.replace(binding_for(1, 64, 64), layer=layer), NO_GRIDS)
+    np.testing.assert_allclose(back, kernel, atol=0.05)
+
+
+def test_a_smooth_kernel_of_segments_comes_back():
+    """Within 10 % of its largest value, from 8 places of 16 channels over 16 places of 8, which halves the channels."""
+    kernel = smooth_kernel((8, 16), (8, 16))
+    binding = dataclasses.replace(binding_for(128, 128), layer=types.SimpleNamespace(name="stage1_block1_rows"))
+    larger, _, _ = segments(kernel, binding, Grids((16, 16), (8, 8), stages={"stage1": (16, 16)}))
+    back, _, _ = segments(larger, binding, Grids((8, 8), (16, 16), stages={"stage1": (8, 8)}))
+    np.testing.assert_allclose(back, kernel, atol=0.1)
+
+
 OTHER_SIZES = {  # builder, arguments for a second size, layout
     "mlp_mixer": (mlp_mixer, {}, "timm"),
-    "ff_only": (ff_only, {}, "authors"),
+    "ff_only": (lambda shape: mt.classifier(ff_only(shape), 4), {}, "authors"),  # its class token has no pyramid level
     "resmlp": (resmlp, {}, "facebook"),
     "gmlp": (gmlp, {}, "timm"),
     "gfnet": (gfnet, {}, "authors"),
@@ -233,7 +267,7 @@ def test_weights_of_another_image_size_are_resized_and_the_rest_is_untouched(tmp
     build, second, layout = OTHER_SIZES[architecture]
     small, large, again = build((32, 32, 3)), build((48, 48, 3), **second), build((32, 32, 3))
     arrays = random_arrays(small, architecture, layout)
-    load_weights(small, arrays)
+    load_weights(small, arrays, resize=False)
     path = save_weights(small, tmp_path / "w.safetensors", layout=layout)
     report = load_weights(large, path)
     assert report.resized
@@ -245,6 +279,12 @@ def test_weights_of_another_image_size_are_resized_and_the_rest_is_untouched(tmp
     ):
         assert (name in resized) or array.tobytes() == arrays[name].tobytes(), name
         assert (name in resized) <= (array.shape != arrays[name].shape or architecture == "vip"), name
+
+
+def test_eamlp_counts_its_tokens_anew(tmp_path):
+    small, large = (mt.classifier(eamlp((side, side, 3)), 4) for side in (32, 48))
+    path = save_weights(small, tmp_path / "w.npz", layout="authors")
+    assert load_weights(large, path).resized == ("pos_embed 2x2 -> 3x3",)
 
 
 def test_vip_published_for_224_pixels_is_resized_although_its_shapes_fit(tmp_path):
@@ -261,9 +301,17 @@ def test_vip_published_for_224_pixels_is_resized_although_its_shapes_fit(tmp_pat
 
 def test_raft_mlp_says_how_it_must_be_built_for_another_image_size():
     arrays = random_arrays(raft_mlp((32, 32, 3)), "raft_mlp", "authors")
-    with pytest.raises(ValueError, match="weights for 32 pixels: build the model with pretrained_image_size=32, which"):
-        load_weights(raft_mlp((64, 64, 3)), arrays)
+    for sizes in ({}, {"pretrained_image_size": 24}, {"pretrained_image_size": 96}):
+        with pytest.raises(ValueError, match="were square, build it with pretrained_image_size=32; weights of"):
+            load_weights(raft_mlp((64, 64, 3), **sizes), arrays)
     load_weights(raft_mlp((64, 40, 3), pretrained_image_size=32), arrays)
+
+
+def test_rafts_of_a_picture_that_is_not_square_fit_only_their_own_size():
+    arrays = random_arrays(raft_mlp((32, 40, 3)), "raft_mlp", "authors")
+    load_weights(raft_mlp((32, 40, 3)), arrays)
+    with pytest.raises(ValueError, match=r"levels\.0\.fn\.2\.3\.fn.* fit only a model that is built for its size"):
+        load_weights(raft_mlp((64, 64, 3), pretrained_image_size=32), arrays)
 
 
 def test_resizing_can_be_refused():
