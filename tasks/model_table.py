@@ -26,6 +26,11 @@ README = ROOT / "README.md"
 PUBLISHED = ROOT / "tasks" / "published.csv"
 RECIPES = ROOT / "tasks" / "recipes"
 
+COLUMNS = (
+    *("backbone", "paper", "reads", "parameters", "multiply-adds"),
+    *("stride", "levels", "top-1, reported", "weights"),
+)
+
 PAPER = re.compile(
     r"(?P<authors>[A-Z][\w-]+( et al\.| and [A-Z][\w-]+)?) (?P<year>20\d\d)([.,] arXiv (?P<arxiv>\d{4}\.\d{4,5}))?"
 )
@@ -59,27 +64,15 @@ def model_table() -> str:
     """One row for every backbone, in the order of the story."""
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         published = {row["backbone"]: row for row in csv.DictReader(file)}
-    header = (
-        "backbone",
-        "paper",
-        "reads",
-        "parameters",
-        "multiply-adds",
-        "stride",
-        "levels",
-        "top-1, reported",
-        "weights",
-    )
-    rows = [
-        model_row(name, builder, published.get(name, {}))
-        for builder, variants in ARCHITECTURES.values()
-        for name in variants
-    ]
-    return markdown(header, rows)
+    names = mt.list_backbones()
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:  # most of the time is Python's
+        rows = list(pool.map(model_row, names, [published.get(name, {}) for name in names]))
+    return markdown(COLUMNS, rows)
 
 
-def model_row(name: str, builder, published: dict[str, str]) -> tuple[str, ...]:
+def model_row(name: str, published: dict[str, str]) -> tuple[str, ...]:
     """The cells of one backbone."""
+    builder = next(builder for builder, variants in ARCHITECTURES.values() if name in variants)
     docstring = " ".join((sys.modules[builder.__module__].__doc__ or "").split())
     paper = PAPER.search(published.get("paper") or docstring)
     if paper is None:
