@@ -11,8 +11,10 @@ largest take no memory.
 
 import argparse
 import csv
+import multiprocessing
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import keras
