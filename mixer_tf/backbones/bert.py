@@ -15,6 +15,7 @@ from keras import layers
 
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.attention import attention, attention_bias
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.text import TextPositions, text_inputs, token_embedding
 
@@ -64,12 +65,12 @@ def bert(
         (None, 16, 12)
     """
     inputs = text_inputs(sequence_length, segments=True)
-    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=_initializer())  # [b, t, c]
-    y = layers.Embedding(num_segments, hidden_dim, embeddings_initializer=_initializer(), name="segment_embedding")(
+    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=TRUNCATED_NORMAL)  # [b, t, c]
+    y = layers.Embedding(num_segments, hidden_dim, embeddings_initializer=TRUNCATED_NORMAL, name="segment_embedding")(
         inputs["segment_ids"]
     )
     x = layers.Add(name="segment_embedding_add")([x, y])
-    x = TextPositions(max_positions, _initializer(), name="position_embedding")(x)
+    x = TextPositions(max_positions, TRUNCATED_NORMAL, name="position_embedding")(x)
     x = layers.LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x) if dropout else x
     bias = attention_bias(inputs["padding_mask"])  # [b, 1, 1, t]
@@ -96,21 +97,17 @@ def bert_block(x, bias, *, num_heads, mlp_dim, activation, norm_epsilon, dropout
         bias=bias,
         dropout=dropout,
         attention_dropout=attention_dropout,
-        qkv_initializer=_initializer(),
-        projection_initializer=_initializer(),
+        qkv_initializer=TRUNCATED_NORMAL,
+        projection_initializer=TRUNCATED_NORMAL,
         name=f"{name}_attention",
     )
     x = layers.Add(name=f"{name}_attention_add")([x, y])
     x = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
 
-    y = mlp(x, mlp_dim, activation=activation, kernel_initializer=_initializer(), name=f"{name}_mlp")
+    y = mlp(x, mlp_dim, activation=activation, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_mlp")
     y = layers.Dropout(dropout, name=f"{name}_mlp_dropout")(y) if dropout else y
     x = layers.Add(name=f"{name}_mlp_add")([x, y])
     return layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
-
-
-def _initializer():
-    return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
 def _variant(num_blocks, hidden_dim, vocab_size=30522):

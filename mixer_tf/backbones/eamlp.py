@@ -20,6 +20,7 @@ from keras import layers, ops
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.external_attention import multihead_external_attention, read_memory, tied_initializers
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import dense, mlp
 from mixer_tf.layers.patches import check_divisible, overlapping_patch_embedding, pyramid_level, unfold
 from mixer_tf.layers.positions import SinusoidPositions
@@ -83,11 +84,11 @@ def eamlp(
     x = token_block(unfold(image, 7, 4, 2), stem_dim, l1_epsilon=l1_epsilon, name="stem_block1", **stem)
     x = token_block(unfold(x, 3, 2, 1), stem_dim, l1_epsilon=l1_epsilon, name="stem_block2", **stem)
     x = overlapping_patch_embedding(
-        x, hidden_dim, 3, stride=2, padding=1, kernel_initializer=_normal(), name="stem_projection"
+        x, hidden_dim, 3, stride=2, padding=1, kernel_initializer=TRUNCATED_NORMAL, name="stem_projection"
     )
     grid = x.shape[1:]  # [b, h, w, c]
     x = layers.Reshape((-1, hidden_dim), name="stem_tokens")(x)  # [b, h * w, c]
-    x = ClassToken(_normal(), name="class_token")(x)  # [b, s, c]
+    x = ClassToken(TRUNCATED_NORMAL, name="class_token")(x)  # [b, s, c]
     x = SinusoidPositions(name="position_embedding")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x) if dropout else x
     for i, rate in enumerate(drop_path_rates(drop_path_rate, num_blocks)):
@@ -138,7 +139,7 @@ def eamlp_block(
     x = layers.Add(name=f"{name}_attention_add")([x, y])
 
     y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
-    y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=_normal(), name=f"{name}_mlp")
+    y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_mlp")
     y = drop_path(y, drop_path_rate, name=f"{name}_mlp_drop_path")
     return layers.Add(name=f"{name}_mlp_add")([x, y])
 
@@ -151,8 +152,8 @@ def token_block(x, dim, *, memory_units, dropout, activation, l1_epsilon, name):
     *grid, channels = x.shape[1:]
     x = ops.reshape(x, (-1, math.prod(grid), channels))  # [b, s, k * k * c]
     x = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm1")(x)
-    x = dense(x, dim, kernel_initializer=_normal(), name=f"{name}_query")
-    keys, values = tied_initializers(_normal())
+    x = dense(x, dim, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_query")
+    keys, values = tied_initializers(keras.initializers.get(TRUNCATED_NORMAL))
     y = read_memory(
         x,
         memory_units,
@@ -163,19 +164,14 @@ def token_block(x, dim, *, memory_units, dropout, activation, l1_epsilon, name):
         l1_epsilon=l1_epsilon,
         name=f"{name}_attention",
     )
-    y = dense(y, dim, kernel_initializer=_normal(), name=f"{name}_attention_projection")
+    y = dense(y, dim, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_attention_projection")
     y = layers.Dropout(dropout, name=f"{name}_attention_dropout2")(y) if dropout else y
     x = layers.Add(name=f"{name}_attention_add")([x, y])
 
     y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm2")(x)
-    y = mlp(y, dim, activation=activation, kernel_initializer=_normal(), name=f"{name}_mlp")
+    y = mlp(y, dim, activation=activation, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_mlp")
     x = layers.Add(name=f"{name}_mlp_add")([x, y])
     return ops.reshape(x, (-1, *grid, dim))
-
-
-def _normal():
-    """How the authors draw every linear layer."""
-    return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
 def _variant(num_blocks, hidden_dim, mlp_ratio, **arguments):

@@ -14,6 +14,7 @@ from keras import layers
 
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.positions import GridPositionEmbedding
@@ -68,7 +69,7 @@ def ff_only(
     x = patch_embedding(image, hidden_dim, patch_size, name="stem_patch_embedding")  # [b, h, w, c]
     grid = x.shape[1:]
     x = layers.Reshape((-1, hidden_dim), name="stem_tokens")(x)  # [b, h * w, c]
-    x = ClassToken(keras.initializers.TruncatedNormal(stddev=0.02), name="class_token")(x)  # [b, s, c]
+    x = ClassToken(TRUNCATED_NORMAL, name="class_token")(x)  # [b, s, c]
     x = GridPositionEmbedding(grid[:2], pretrained_grid, name="position_embedding")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x) if dropout else x
     for i, rate in enumerate(drop_path_rates(drop_path_rate, num_blocks)):
@@ -96,7 +97,7 @@ def ff_block(x, *, tokens_mlp_dim, channels_mlp_dim, activation, norm_epsilon, d
             hidden_dim,
             activation=activation,
             dropout=dropout,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            kernel_initializer=TRUNCATED_NORMAL,
             name=f"{name}_{branch}",
         )
 

@@ -14,6 +14,7 @@ import keras
 from keras import layers, ops
 
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.initializers import NORMAL
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.text import TextPositions, text_inputs, token_embedding, token_mask
 
@@ -58,8 +59,8 @@ def fnet(
     """
     inputs = text_inputs(sequence_length)
     mask = token_mask(inputs["padding_mask"])  # [b, t, 1]
-    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=_initializer())  # [b, t, c]
-    x = TextPositions(max_positions, _initializer(), name="position_embedding")(x)
+    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=NORMAL)  # [b, t, c]
+    x = TextPositions(max_positions, NORMAL, name="position_embedding")(x)
     x = layers.LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x) if dropout else x
     for i in range(num_blocks):
@@ -81,7 +82,7 @@ def fnet_block(x, mask, *, mlp_dim, activation, norm_epsilon, dropout, name):
     x = layers.Add(name=f"{name}_fourier_mixing_add")([x, y])
     x = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
 
-    y = mlp(x, mlp_dim, activation=activation, kernel_initializer=_initializer(), name=f"{name}_mlp")
+    y = mlp(x, mlp_dim, activation=activation, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = layers.Dropout(dropout, name=f"{name}_mlp_dropout")(y) if dropout else y
     x = layers.Add(name=f"{name}_mlp_add")([x, y])
     return layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
@@ -91,10 +92,6 @@ def fourier_mixing(x):
     """The real part of the Fourier transform over tokens and channels, unscaled: `[b, t, c] -> [b, t, c]`."""
     real = ops.cast(x, "float32")  # there is no transform in half precision
     return ops.cast(ops.fft2((real, ops.zeros_like(real)))[0], x.dtype)
-
-
-def _initializer():
-    return keras.initializers.RandomNormal(stddev=0.02)
 
 
 def _variant(num_blocks, hidden_dim):

@@ -17,6 +17,7 @@ from keras import layers
 
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path
+from mixer_tf.layers.initializers import NORMAL
 from mixer_tf.layers.mlp import activation_function, dense
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.text import text_inputs, token_embedding, token_mask
@@ -122,8 +123,7 @@ def gmlp_text(
     """
     inputs = text_inputs(sequence_length)
     mask = token_mask(inputs["padding_mask"])  # [b, t, 1]
-    table = keras.initializers.RandomNormal(stddev=0.02)
-    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=table)  # [b, t, c]
+    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=NORMAL)  # [b, t, c]
     for i in range(num_blocks):
         x = gmlp_block(
             x,

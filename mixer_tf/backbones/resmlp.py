@@ -20,6 +20,7 @@ from keras import layers
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.affine import Affine
 from mixer_tf.layers.drop_path import drop_path
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import mlp
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.text import text_inputs, token_embedding, token_mask
@@ -122,7 +123,7 @@ def resmlp_text(
     """
     inputs = text_inputs(sequence_length)
     mask = token_mask(inputs["padding_mask"])  # [b, t, 1]
-    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=_normal())  # [b, t, c]
+    x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=TRUNCATED_NORMAL)  # [b, t, c]
     for i in range(num_blocks):
         x = resmlp_block(
             x,
@@ -151,7 +152,7 @@ def resmlp_block(x, *, channels_mlp_dim, layer_scale, activation, dropout, drop_
 
     y = Affine(name=f"{name}_norm1")(x)
     y = y if mask is None else y * mask
-    y = TokenDense(x.shape[1], kernel_initializer=_normal(), name=f"{name}_token_mixing")(y)
+    y = TokenDense(x.shape[1], kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_token_mixing")(y)
     x = add(x, y, "token_mixing")
 
     y = Affine(name=f"{name}_norm2")(x)
@@ -160,15 +161,10 @@ def resmlp_block(x, *, channels_mlp_dim, layer_scale, activation, dropout, drop_
         channels_mlp_dim,
         activation=activation,
         dropout=dropout,
-        kernel_initializer=_normal(),
+        kernel_initializer=TRUNCATED_NORMAL,
         name=f"{name}_channel_mixing",
     )
     return add(x, y, "channel_mixing")
-
-
-def _normal():
-    """How the authors draw every linear layer."""
-    return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
 def _variant(patch_size, num_blocks, hidden_dim, layer_scale):

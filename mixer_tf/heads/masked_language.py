@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import activation_function, dense
 from mixer_tf.layers.text import Bias
 
@@ -66,7 +67,7 @@ def _token_logits(encoder, activation, norm_epsilon):
         x,
         x.shape[-1],
         activation=activation_function(activation),
-        kernel_initializer=_initializer(),
+        kernel_initializer=TRUNCATED_NORMAL,
         name="head_dense",
     )
     x = layers.LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x)
@@ -75,14 +76,10 @@ def _token_logits(encoder, activation, norm_epsilon):
 
 def _sentence_outputs(encoder):
     first = encoder.output[:, 0]  # [b, c]
-    pooled = layers.Dense(first.shape[-1], activation="tanh", kernel_initializer=_initializer(), name="pooler")(first)
-    logits = layers.Dense(2, kernel_initializer=_initializer(), dtype="float32", name="next_sentence")(pooled)
+    pooled = layers.Dense(first.shape[-1], activation="tanh", kernel_initializer=TRUNCATED_NORMAL, name="pooler")(first)
+    logits = layers.Dense(2, kernel_initializer=TRUNCATED_NORMAL, dtype="float32", name="next_sentence")(pooled)
     return {
         "nsp_logits": logits,
         "pooled": ops.cast(pooled, "float32"),
         "sequence": ops.cast(encoder.output, "float32"),
     }
-
-
-def _initializer():
-    return keras.initializers.TruncatedNormal(stddev=0.02)

@@ -12,6 +12,7 @@ import math
 import keras
 from keras import layers, ops
 
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import activation_function, dense
 
 
@@ -99,21 +100,18 @@ def multihead_external_attention(
     if channels % num_heads:
         raise ValueError(f"num_heads must divide the {channels} channels; given: {num_heads}")
 
-    def normal():
-        return keras.initializers.TruncatedNormal(stddev=0.02)
-
-    y = dense(x, expansion * channels, kernel_initializer=normal(), name=f"{name}_expansion")
+    y = dense(x, expansion * channels, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_expansion")
     y = ops.reshape(y, (-1, tokens, expansion * num_heads, channels // num_heads))  # [b, s, heads, d]
     y = read_memory(
         y,
         memory_units,
-        key_initializer=normal(),
-        value_initializer=normal(),
+        key_initializer=TRUNCATED_NORMAL,
+        value_initializer=TRUNCATED_NORMAL,
         l1_epsilon=l1_epsilon,
         name=name,
     )
     y = ops.reshape(y, (-1, tokens, expansion * channels))
-    y = dense(y, channels, kernel_initializer=normal(), name=f"{name}_projection")
+    y = dense(y, channels, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_projection")
     return layers.Dropout(dropout, name=f"{name}_dropout")(y) if dropout else y
 
 

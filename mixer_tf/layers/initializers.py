@@ -1,4 +1,4 @@
-"""Initial values as PyTorch's code draws them.
+"""Initial values that several papers share.
 
 Each is a dictionary, from which every layer makes an initialiser of its own: layers that share one *instance* of
 Keras's random initialisers share its seed and start with equal values.
@@ -9,6 +9,9 @@ from keras import ops
 
 NORMAL = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
 """timm's `trunc_normal_(std=.02)`: it truncates at plus and minus 2, not at two deviations, which is never reached."""
+
+TRUNCATED_NORMAL = {"class_name": "TruncatedNormal", "config": {"stddev": 0.02}}
+"""Google's `truncated_normal_initializer(0.02)` of BERT, which draws no number beyond two deviations."""
 
 TORCH_UNIFORM = {
     "class_name": "VarianceScaling",

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.resize import bilinear_matrix
 
 
@@ -24,9 +25,8 @@ class GridPositionEmbedding(layers.Layer):
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        normal = keras.initializers.TruncatedNormal(stddev=0.02)
-        self.class_row = self.add_weight(shape=(1, 1, channels), initializer=normal, name="class_row")
-        self.table = self.add_weight(shape=(1, *self.stored_grid, channels), initializer=normal, name="table")
+        self.class_row = self.add_weight(shape=(1, 1, channels), initializer=TRUNCATED_NORMAL, name="class_row")
+        self.table = self.add_weight(shape=(1, *self.stored_grid, channels), initializer=TRUNCATED_NORMAL, name="table")
 
     def call(self, x):
         table = ops.convert_to_tensor(self.table)

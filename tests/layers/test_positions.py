@@ -48,3 +48,9 @@ def test_config_round_trip_keeps_every_argument(layer):
     assert copy.get_config() == layer.get_config()
     assert copy(keras.Input((7, 4))).shape == (None, 7, 4)
     assert type(layer)(**{**layer.get_config(), "dtype": "mixed_bfloat16"})(zeros(7)).dtype == "bfloat16"
+
+
+def test_class_row_and_grid_start_with_numbers_of_their_own():
+    layer = GridPositionEmbedding((2, 3))
+    layer.build((None, 7, 5))
+    assert np.abs(layer.class_row.numpy().ravel() - layer.table.numpy().ravel()[:5]).max() > 1e-4
