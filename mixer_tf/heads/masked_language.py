@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from mixer_tf.checks import require_type
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import activation_function, dense
@@ -52,6 +53,7 @@ def table_of_tokens(encoder: keras.Model) -> keras.layers.ReversibleEmbedding:
     Raises:
         ValueError: when it has none.
     """
+    require_type("backbone", encoder, keras.Model)
     for layer in encoder.layers:
         if layer.name == "token_embedding":
             return layer

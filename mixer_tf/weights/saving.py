@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from mixer_tf.checks import require_type
 from mixer_tf.weights.files import Checkpoint, write_arrays
 from mixer_tf.weights.layout import TORCH, owners
 from mixer_tf.weights.layouts import OWN, architecture_of, layout_named
@@ -39,6 +40,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
         >>> save_weights(model, "digits.safetensors", layout="timm")
         PosixPath('digits.safetensors')
     """
+    require_type("model", model, keras.Model)
     path, architecture = Path(path), architecture_of(model)
     chosen = layout_named(layout, architecture)
     if nameless := [layer.name for layer in owners(model) if chosen is not OWN and not chosen.covers(layer)]:

@@ -76,3 +76,9 @@ def test_a_backbone_that_reads_pictures_is_refused():
 def test_unknown_activation_is_refused():
     with pytest.raises(ValueError, match=r"activation must be one of .*; given: 'tanhh'"):
         mt.masked_language_model(tiny_encoder("bert"), activation="tanhh")
+
+
+@pytest.mark.parametrize("head", [mt.masked_language_model, mt.causal_language_model])
+def test_what_is_no_model_is_refused(head):
+    with pytest.raises(ValueError, match="backbone must be Model; given: 'gpt2'"):
+        head("gpt2")

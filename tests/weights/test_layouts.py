@@ -171,3 +171,9 @@ def test_templates():
     assert not module.knows("xlayer1.0.conv1.weight")
     assert module.knows("fc.bias", ("head",))
     assert not module.knows("bn1.bias", ("head",))
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    for call in (lambda: save_weights("vit", tmp_path / "w.npz", layout="timm"), lambda: load_weights("vit", {})):
+        with pytest.raises(ValueError, match="model must be Model; given: 'vit'"):
+            call()
