@@ -14,9 +14,10 @@ from keras import layers, ops
 
 from mixer_tf.checks import require, require_per_stage
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import TORCH_UNIFORM
-from mixer_tf.layers.mlp import activation_function, dense, mlp
+from mixer_tf.layers.mlp import dense, mlp
 from mixer_tf.layers.norms import group_norm
 from mixer_tf.layers.patches import check_divisible, patch_embedding, pyramid_output
 from mixer_tf.layers.shifts import COLUMNS, ROWS, shift_groups
@@ -122,17 +123,17 @@ def axial_block(x, *, shift_size, axial_bias, mlp_ratio, activation, norm_epsilo
 
 def axial_shift(x, shift_size, use_bias, *, activation, norm_epsilon, name):
     """A Dense after a shift along the columns, another after one along the rows, summed: `[b, h, w, c] -> same`."""
-    channels, activate = x.shape[-1], activation_function(activation)
+    channels = x.shape[-1]
     arguments = {"use_bias": use_bias, "kernel_initializer": TORCH_UNIFORM}
     y = dense(x, channels, **arguments, name=f"{name}_input")
     y = group_norm(y, epsilon=norm_epsilon, name=f"{name}_norm1")
-    y = layers.Activation(activate, name=f"{name}_activation")(y)
+    y = Activation(activation, name=f"{name}_activation")(y)
 
     distances = range(-(shift_size // 2), shift_size // 2 + 1)
     branches = []
     for axis, direction in ((COLUMNS, "columns"), (ROWS, "rows")):
         shifted = shift_groups(y, distances, axis, border="zeros", name=f"{name}_shift_{direction}")
-        branches.append(dense(shifted, channels, activation=activate, **arguments, name=f"{name}_{direction}"))
+        branches.append(dense(shifted, channels, activation=activation, **arguments, name=f"{name}_{direction}"))
     y = layers.Add(name=f"{name}_branches_add")(branches)
     y = group_norm(y, epsilon=norm_epsilon, name=f"{name}_norm2")
     return dense(y, channels, **arguments, name=f"{name}_output")

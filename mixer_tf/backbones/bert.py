@@ -17,6 +17,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.attention import attention, attention_bias
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.text import TextPositions, text_inputs, token_embedding
 
 
@@ -71,7 +72,7 @@ def bert(
     )
     x = layers.Add(name="segment_embedding_add")([x, y])
     x = TextPositions(max_positions, TRUNCATED_NORMAL, name="position_embedding")(x)
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x) if dropout else x
     bias = attention_bias(inputs["padding_mask"])  # [b, 1, 1, t]
     for i in range(num_blocks):
@@ -102,12 +103,12 @@ def bert_block(x, bias, *, num_heads, mlp_dim, activation, norm_epsilon, dropout
         name=f"{name}_attention",
     )
     x = layers.Add(name=f"{name}_attention_add")([x, y])
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
 
     y = mlp(x, mlp_dim, activation=activation, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_mlp")
     y = layers.Dropout(dropout, name=f"{name}_mlp_dropout")(y) if dropout else y
     x = layers.Add(name=f"{name}_mlp_add")([x, y])
-    return layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    return LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
 
 
 def _variant(num_blocks, hidden_dim, vocab_size=30522):

@@ -17,6 +17,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import NORMAL
 from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import BatchNormalization, LayerNormalization
 from mixer_tf.layers.patches import overlapping_patch_embedding, pyramid_output
 
 
@@ -82,7 +83,7 @@ def conv_mlp(
                 name=f"stage{i}_block{j}",
             )
         x = pyramid_output(x, 2 ** (i + 1))
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -108,7 +109,7 @@ def mlp_block(x, *, mlp_ratio, activation, norm_epsilon, drop_path_rate, name):
     channels = x.shape[-1]
 
     def norm(x, suffix):
-        return layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_{suffix}")(x)
+        return LayerNormalization(epsilon=norm_epsilon, name=f"{name}_{suffix}")(x)
 
     def add_mlp(x, n):
         y = norm(x, f"norm{n}")
@@ -138,7 +139,7 @@ def conv_norm(x, channels, kernel_size, *, norm, name, stride=1):
         x = overlapping_patch_embedding(
             x, channels, kernel_size, stride=stride, padding=kernel_size // 2, name=name, **start
         )
-    x = layers.BatchNormalization(**norm, name=f"{name}_norm")(x)
+    x = BatchNormalization(**norm, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_activation")(x)
 
 

@@ -19,6 +19,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.fusion import softmax_fusion
 from mixer_tf.layers.initializers import NORMAL, TORCH_UNIFORM
 from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import overlapping_patch_embedding, pyramid_output
 
 
@@ -91,18 +92,18 @@ def cycle_mlp(
                 name=f"stage{i}_block{j}",
             )
         x = pyramid_output(x, patch_stride * 2 ** (i - 1))
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, x, name=name)
 
 
 def cycle_block(x, *, kernels, channel_bias, mlp_ratio, activation, norm_epsilon, drop_path_rate, name):
     """Mix neighbours, then channels, each with its own norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = cycle_mixing(y, kernels, channel_bias, name=name)
     y = drop_path(y, drop_path_rate, name=f"{name}_mixing_drop_path")
     x = layers.Add(name=f"{name}_mixing_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     hidden_dim = int(x.shape[-1] * mlp_ratio)
     y = mlp(y, hidden_dim, activation=activation, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = drop_path(y, drop_path_rate, name=f"{name}_mlp_drop_path")

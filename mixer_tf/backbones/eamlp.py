@@ -22,6 +22,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.external_attention import multihead_external_attention, read_memory, tied_initializers
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import check_divisible, overlapping_patch_embedding, pyramid_level, unfold
 from mixer_tf.layers.positions import SinusoidPositions
 from mixer_tf.layers.tokens import ClassToken
@@ -105,7 +106,7 @@ def eamlp(
             drop_path_rate=rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     x = layers.Reshape(grid, name=pyramid_level(_STRIDE))(x[:, 1:])  # [b, h, w, c]
     return Model(image, x, name=name)
 
@@ -125,7 +126,7 @@ def eamlp_block(
     name,
 ):
     """External attention, then an MLP, each with its own norm and residual: `[b, s, c] -> [b, s, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = multihead_external_attention(
         y,
         num_heads,
@@ -138,7 +139,7 @@ def eamlp_block(
     y = drop_path(y, drop_path_rate, name=f"{name}_attention_drop_path")
     x = layers.Add(name=f"{name}_attention_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_mlp")
     y = drop_path(y, drop_path_rate, name=f"{name}_mlp_drop_path")
     return layers.Add(name=f"{name}_mlp_add")([x, y])
@@ -151,7 +152,7 @@ def token_block(x, dim, *, memory_units, dropout, activation, l1_epsilon, name):
     """
     *grid, channels = x.shape[1:]
     x = ops.reshape(x, (-1, math.prod(grid), channels))  # [b, s, k * k * c]
-    x = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm1")(x)
+    x = LayerNormalization(epsilon=1e-5, name=f"{name}_norm1")(x)
     x = dense(x, dim, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_query")
     keys, values = tied_initializers(keras.initializers.get(TRUNCATED_NORMAL))
     y = read_memory(
@@ -168,7 +169,7 @@ def token_block(x, dim, *, memory_units, dropout, activation, l1_epsilon, name):
     y = layers.Dropout(dropout, name=f"{name}_attention_dropout2")(y) if dropout else y
     x = layers.Add(name=f"{name}_attention_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=1e-5, name=f"{name}_norm2")(x)
     y = mlp(y, dim, activation=activation, kernel_initializer=TRUNCATED_NORMAL, name=f"{name}_mlp")
     x = layers.Add(name=f"{name}_mlp_add")([x, y])
     return ops.reshape(x, (-1, *grid, dim))

@@ -16,6 +16,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.positions import GridPositionEmbedding
 from mixer_tf.layers.tokens import ClassToken
@@ -83,7 +84,7 @@ def ff_only(
             drop_path_rate=rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     x = layers.Reshape(grid, name=pyramid_level(patch_size))(x[:, 1:])  # [b, h, w, c]
     return Model(image, x, name=name)
 
@@ -101,13 +102,13 @@ def ff_block(x, *, tokens_mlp_dim, channels_mlp_dim, activation, norm_epsilon, d
             name=f"{name}_{branch}",
         )
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = mixed(y, channels_mlp_dim, "channel_mixing")
     y = drop_path(y, drop_path_rate, name=f"{name}_channel_mixing_drop_path")
     x = layers.Add(name=f"{name}_channel_mixing_add")([x, y])
 
     y = layers.Permute((2, 1), name=f"{name}_to_channels_first")(x)  # [b, c, s]
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(y)  # over the tokens
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(y)  # over the tokens
     y = mixed(y, tokens_mlp_dim, "token_mixing")
     y = layers.Permute((2, 1), name=f"{name}_to_channels_last")(y)  # [b, s, c]
     y = drop_path(y, drop_path_rate, name=f"{name}_token_mixing_drop_path")

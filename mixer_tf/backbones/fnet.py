@@ -16,6 +16,7 @@ from keras import layers, ops
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.initializers import NORMAL
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.text import TextPositions, text_inputs, token_embedding, token_mask
 
 
@@ -61,7 +62,7 @@ def fnet(
     mask = token_mask(inputs["padding_mask"])  # [b, t, 1]
     x = token_embedding(inputs["token_ids"], vocab_size, hidden_dim, initializer=NORMAL)  # [b, t, c]
     x = TextPositions(max_positions, NORMAL, name="position_embedding")(x)
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
     x = layers.Dropout(dropout, name="stem_dropout")(x) if dropout else x
     for i in range(num_blocks):
         x = fnet_block(
@@ -80,12 +81,12 @@ def fnet_block(x, mask, *, mlp_dim, activation, norm_epsilon, dropout, name):
     """Fourier transform, then an MLP, each with its residual around it and its norm after that: `[b, t, c]`."""
     y = fourier_mixing(x * mask)
     x = layers.Add(name=f"{name}_fourier_mixing_add")([x, y])
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
 
     y = mlp(x, mlp_dim, activation=activation, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = layers.Dropout(dropout, name=f"{name}_mlp_dropout")(y) if dropout else y
     x = layers.Add(name=f"{name}_mlp_add")([x, y])
-    return layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    return LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
 
 
 def fourier_mixing(x):

@@ -19,6 +19,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.global_filter import GlobalFilter
 from mixer_tf.layers.initializers import NORMAL, TORCH_UNIFORM
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import check_divisible, patch_embedding, pyramid_output
 from mixer_tf.layers.tokens import LayerScale, PositionEmbedding
 
@@ -74,7 +75,7 @@ def gfnet(
             drop_path_rate=rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, pyramid_output(x, patch_size), name=name)
 
 
@@ -136,7 +137,7 @@ def gfnet_h(
                 name=f"stage{i}_block{j}",
             )
         x = pyramid_output(x, patch_size * 2 ** (i - 1))
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -152,9 +153,9 @@ def stem(image, hidden_dim, patch_size, dropout):
 
 def filter_block(x, *, mlp_dim, layer_scale, activation, norm_epsilon, dropout, drop_path_rate, name):
     """Filter all places of each channel, then an MLP on each place, under one residual: `[b, h, w, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = GlobalFilter(name=f"{name}_filter")(y)
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(y)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(y)
     y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = LayerScale(layer_scale, name=f"{name}_scale")(y) if layer_scale is not None else y
     y = drop_path(y, drop_path_rate, name=f"{name}_drop_path")

@@ -13,12 +13,13 @@ to zero before every map over the tokens, so that it does not reach the real one
 """
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path
 from mixer_tf.layers.initializers import NORMAL
-from mixer_tf.layers.mlp import activation_function, dense
+from mixer_tf.layers.mlp import dense
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.text import text_inputs, token_embedding, token_mask
 from mixer_tf.layers.token_dense import TokenDense
@@ -77,7 +78,7 @@ def gmlp(
             drop_path_rate=drop_path_rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     x = layers.Reshape(grid, name=pyramid_level(patch_size))(x)  # [b, h, w, c]
     return Model(image, x, name=name)
 
@@ -136,7 +137,7 @@ def gmlp_text(
             drop_path_rate=drop_path_rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(inputs, x, name=name)
 
 
@@ -147,8 +148,8 @@ def gmlp_block(x, *, ffn_dim, activation, norm_epsilon, gate_norm_epsilon, dropo
     """
     if ffn_dim % 2:
         raise ValueError(f"ffn_dim must be even, as one half gates the other; given: {ffn_dim}; nearest: {ffn_dim + 1}")
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(x)
-    y = dense(y, ffn_dim, activation=activation_function(activation), name=f"{name}_fc1")
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(x)
+    y = dense(y, ffn_dim, activation=activation, name=f"{name}_fc1")
     y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
     y = spatial_gating_unit(y, norm_epsilon=gate_norm_epsilon, mask=mask, name=f"{name}_gate")
     y = dense(y, x.shape[-1], name=f"{name}_fc2")
@@ -159,12 +160,11 @@ def gmlp_block(x, *, ffn_dim, activation, norm_epsilon, gate_norm_epsilon, dropo
 
 def spatial_gating_unit(x, *, norm_epsilon, name, mask=None):
     """Multiply the first half of the channels by the second half, normalised and mixed: `[b, s, 2c] -> [b, s, c]`."""
-    tokens, channels = x.shape[1], x.shape[-1] // 2
-    u, v = x[..., :channels], x[..., channels:]
-    v = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(v)
+    u, v = ops.split(x, 2, axis=-1)
+    v = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(v)
     v = v if mask is None else v * mask
     v = TokenDense(
-        tokens,
+        x.shape[1],
         kernel_initializer=keras.initializers.RandomNormal(stddev=1e-6),
         bias_initializer="ones",
         name=f"{name}_token_mixing",

@@ -13,6 +13,7 @@ from keras import layers
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.attention import attention, attention_bias
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.text import TextPositions, text_inputs, token_embedding
 
 
@@ -77,7 +78,7 @@ def gpt2(
             residual_stddev=0.02 / (2 * num_blocks) ** 0.5,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(inputs, x, name=name)
 
 
@@ -85,7 +86,7 @@ def gpt2_block(
     x, bias, *, num_heads, mlp_dim, activation, norm_epsilon, dropout, attention_dropout, residual_stddev, name
 ):
     """Attention, then an MLP, each with its own norm before it and residual around it: `[b, t, c] -> [b, t, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = attention(
         y,
         num_heads,
@@ -98,7 +99,7 @@ def gpt2_block(
     )
     x = layers.Add(name=f"{name}_attention_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     y = mlp(
         y,
         mlp_dim,

@@ -19,6 +19,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.fusion import softmax_fusion
 from mixer_tf.layers.initializers import NORMAL
 from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import BatchNormalization
 from mixer_tf.layers.patches import overlapping_patch_embedding, pyramid_output
 from mixer_tf.layers.regions import from_regions, to_regions
 from mixer_tf.layers.shifts import COLUMNS, ROWS
@@ -101,7 +102,7 @@ def hire_mlp(
                 name=f"stage{i}_block{j}",
             )
         x = pyramid_output(x, patch_stride * 2 ** (i - 1))
-    x = layers.BatchNormalization(**norm, name="norm")(x)
+    x = BatchNormalization(**norm, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -111,17 +112,17 @@ def embedding(x, width, patch_size, stride, padding, norm, *, name):
     x = overlapping_patch_embedding(
         x, width, patch_size, stride=stride, padding=padding, kernel_initializer=NORMAL, name=layer_name
     )
-    return ops.relu(layers.BatchNormalization(**norm, name=f"{name}_norm")(x))
+    return ops.relu(BatchNormalization(**norm, name=f"{name}_norm")(x))
 
 
 def hire_block(x, *, region_size, step, mlp_ratio, activation, norm, drop_path_rate, name):
     """Mix regions, then channels, each with its own norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
-    y = layers.BatchNormalization(**norm, name=f"{name}_norm1")(x)
+    y = BatchNormalization(**norm, name=f"{name}_norm1")(x)
     y = hire_mixing(y, region_size, step, norm, name=name)
     y = drop_path(y, drop_path_rate, name=f"{name}_mixing_drop_path")
     x = layers.Add(name=f"{name}_mixing_add")([x, y])
 
-    y = layers.BatchNormalization(**norm, name=f"{name}_norm2")(x)
+    y = BatchNormalization(**norm, name=f"{name}_norm2")(x)
     hidden_dim = int(x.shape[-1] * mlp_ratio)
     y = mlp(y, hidden_dim, activation=activation, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = drop_path(y, drop_path_rate, name=f"{name}_mlp_drop_path")
@@ -146,7 +147,7 @@ def region_mlp(x, region_size, step, axis, norm, *, name):
     _, height, width, _, channels = y.shape
     grid, arguments = (height, width), {"kernel_initializer": NORMAL}
     y = layers.EinsumDense("bhwrc,rcd->bhwd", (*grid, channels // 2), **arguments, name=f"{name}_fc1")(y)
-    y = ops.relu(layers.BatchNormalization(**norm, name=f"{name}_norm")(y))
+    y = ops.relu(BatchNormalization(**norm, name=f"{name}_norm")(y))
     whole = (*grid, region_size, channels)
     y = layers.EinsumDense("bhwd,drc->bhwrc", whole, bias_axes="rc", **arguments, name=f"{name}_fc2")(y)
     return from_regions(y, x.shape[axis], step, axis)

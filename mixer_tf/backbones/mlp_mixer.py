@@ -19,6 +19,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import NORMAL
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.text import text_inputs, token_embedding, token_mask
 
@@ -83,7 +84,7 @@ def mlp_mixer(
             drop_path_rate=rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     x = layers.Reshape(grid, name=pyramid_level(patch_size))(x)  # [b, h, w, c]
     return Model(image, x, name=name)
 
@@ -143,7 +144,7 @@ def mlp_mixer_text(
             drop_path_rate=rate,
             name=f"block{i}",
         )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(inputs, x, name=name)
 
 
@@ -164,7 +165,7 @@ def mixer_block(
 
     A mask `[b, s, 1]` takes padding out of the token mixing; after the norm, whose bias would fill it again.
     """
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = y if mask is None else y * mask
     y = layers.Permute((2, 1), name=f"{name}_to_channels_first")(y)  # [b, c, s]
     y = mlp(y, tokens_mlp_dim, activation=activation, gated=gated, dropout=dropout, name=f"{name}_token_mixing")
@@ -172,7 +173,7 @@ def mixer_block(
     y = drop_path(y, drop_path_rate, name=f"{name}_token_mixing_drop_path")
     x = layers.Add(name=f"{name}_token_mixing_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     y = mlp(y, channels_mlp_dim, activation=activation, gated=gated, dropout=dropout, name=f"{name}_channel_mixing")
     y = drop_path(y, drop_path_rate, name=f"{name}_channel_mixing_drop_path")
     return layers.Add(name=f"{name}_channel_mixing_add")([x, y])

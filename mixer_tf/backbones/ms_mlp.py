@@ -18,6 +18,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import NORMAL, TORCH_UNIFORM
 from mixer_tf.layers.mixed_depthwise import MixedDepthwiseConv2D
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import patch_embedding, pyramid_output
 from mixer_tf.layers.shifts import COLUMNS, ROWS, chunk_widths, shift_groups
 from mixer_tf.layers.tokens import LayerScale
@@ -88,7 +89,7 @@ def ms_mlp(
     x = patch_embedding(
         image, stage_widths[0], patch_size, kernel_initializer=TORCH_UNIFORM, name="stem_patch_embedding"
     )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="stem_norm")(x)
     rates = iter(drop_path_rates(drop_path_rate, sum(stage_depths)))
     for i, (depth, width, kernels) in enumerate(zip(stage_depths, stage_widths, mix_kernels, strict=True), start=1):
         if i > 1:
@@ -114,7 +115,7 @@ def ms_mlp(
 def downsample(x, width, *, norm_epsilon, name):
     """2x2 pixels become one, and then a norm: `[b, h, w, c] -> [b, h // 2, w // 2, width]`."""
     x = layers.Conv2D(width, 2, strides=2, kernel_initializer=TORCH_UNIFORM, name=name)(x)
-    return layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(x)
+    return LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(x)
 
 
 def mix_shift_block(
@@ -126,7 +127,7 @@ def mix_shift_block(
         y = shift_groups(x, distances, axis, border="wrap", name=f"{name}_shift_{direction}")
         branches.append(MixedDepthwiseConv2D(kernel_sizes, name=f"{name}_mix_{direction}")(y))
     y = layers.Add(name=f"{name}_mix_add")(branches)
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(y)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm")(y)
     hidden_dim = int(x.shape[-1] * mlp_ratio)
     y = mlp(y, hidden_dim, activation=activation, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = LayerScale(layer_scale, name=f"{name}_scale")(y)

@@ -20,7 +20,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path
 from mixer_tf.layers.initializers import TORCH_UNIFORM
 from mixer_tf.layers.mlp import mlp
-from mixer_tf.layers.norms import RaftNormalization
+from mixer_tf.layers.norms import LayerNormalization, RaftNormalization
 from mixer_tf.layers.patches import MultiScalePatchEmbedding, patch_embedding, pyramid_output
 from mixer_tf.layers.resize import resize_bicubic
 
@@ -105,7 +105,7 @@ def raft_mlp(
             x = layers.Identity(name=f"stage{i}")(x)
         else:
             x = pyramid_output(x, math.prod(patch_sizes[:i]))
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -146,7 +146,7 @@ def raft_block(
         x = add(x, y, drop_path_rate, name=f"{name}_{direction}")
     x = resize_bicubic(x, sides, name=f"{name}_expand")
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_channel_norm")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_channel_norm")(x)
     y = mlp(y, channels * channels_mlp_ratio, **mlp_rules, name=f"{name}_channel")
     return add(x, y, drop_path_rate, name=f"{name}_channel")
 
@@ -166,14 +166,14 @@ def mixer_block(
     """The paper's baseline, an MLP over all tokens instead of the rafts: `[b, h, w, c] -> [b, h, w, c]`."""
     sides, channels = x.shape[1:3], x.shape[-1]
     x = resize_bicubic(x, grid, name=f"{name}_shrink")
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_token_mixing_norm")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_token_mixing_norm")(x)
     y = layers.Permute((2, 1), name=f"{name}_to_channels_first")(ops.reshape(y, (-1, math.prod(grid), channels)))
     y = mlp(y, math.prod(grid) * tokens_mlp_ratio, **mlp_rules, name=f"{name}_token_mixing")
     y = layers.Permute((2, 1), name=f"{name}_to_channels_last")(y)  # [b, s, c]
     x = add(x, ops.reshape(y, (-1, *grid, channels)), drop_path_rate, name=f"{name}_token_mixing")
     x = resize_bicubic(x, sides, name=f"{name}_expand")
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_channel_mixing_norm")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_channel_mixing_norm")(x)
     y = mlp(y, channels * channels_mlp_ratio, **mlp_rules, name=f"{name}_channel_mixing")
     return add(x, y, drop_path_rate, name=f"{name}_channel_mixing")
 

@@ -17,8 +17,10 @@ from keras import layers, ops
 
 from mixer_tf.checks import require, require_per_stage
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.initializers import TORCH_UNIFORM, torch_uniform
-from mixer_tf.layers.mlp import activation_function, dense, mlp
+from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import BatchNormalization
 from mixer_tf.layers.patches import pyramid_output
 from mixer_tf.layers.tiles import TileDense, convolution_matrices, from_tiles, to_tiles
 
@@ -90,7 +92,7 @@ def rep_mlp_net(
                 name=f"stage{i}_block{j}",
             )
         x = pyramid_output(x, stride)
-    x = layers.BatchNormalization(**norm, name="norm")(x)
+    x = BatchNormalization(**norm, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -100,22 +102,22 @@ def embedding(x, width, patch_size, norm, *, name):
     x = layers.Conv2D(
         width, patch_size, strides=patch_size, use_bias=False, kernel_initializer=TORCH_UNIFORM, name=layer_name
     )(x)
-    x = layers.BatchNormalization(**norm, name=f"{name}_norm")(x)
+    x = BatchNormalization(**norm, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_activation")(x)
 
 
 def rep_mlp_block(x, *, tile, num_sets, kernels, gate_dim, mlp_dim, activation, norm, name):
     """Mix the places of each tile, then the channels, each with norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
-    y = layers.BatchNormalization(**norm, name=f"{name}_norm1")(x)
+    y = BatchNormalization(**norm, name=f"{name}_norm1")(x)
     mixed = tile_mixing(y, tile=tile, num_sets=num_sets, kernels=kernels, norm=norm, name=name)
     x = layers.Add(name=f"{name}_mixing_add")([x, mixed * gate(y, gate_dim, name=f"{name}_gate")])
 
-    y = layers.BatchNormalization(**norm, name=f"{name}_norm2")(x)
+    y = BatchNormalization(**norm, name=f"{name}_norm2")(x)
     for suffix, units in (("fc1", mlp_dim), ("fc2", x.shape[-1])):
         y = dense(y, units, use_bias=False, kernel_initializer=TORCH_UNIFORM, name=f"{name}_mlp_{suffix}")
-        y = layers.BatchNormalization(**norm, name=f"{name}_mlp_{suffix}_norm")(y)
+        y = BatchNormalization(**norm, name=f"{name}_mlp_{suffix}_norm")(y)
         if suffix == "fc1":
-            y = layers.Activation(activation_function(activation), name=f"{name}_mlp_activation")(y)
+            y = Activation(activation, name=f"{name}_mlp_activation")(y)
     return layers.Add(name=f"{name}_mlp_add")([x, y])
 
 
@@ -133,14 +135,14 @@ def tile_mixing(x, *, tile, num_sets, kernels, norm, name):
     if use_bias:
         return y
     sets = ops.reshape(y, (-1, num_sets))  # one mean and variance for each set
-    branches = [ops.reshape(layers.BatchNormalization(**norm, name=f"{name}_tile_norm")(sets), (-1, *x.shape[1:]))]
+    branches = [ops.reshape(BatchNormalization(**norm, name=f"{name}_tile_norm")(sets), (-1, *x.shape[1:]))]
     tiles = to_tiles(x, tile, num_sets)
     for side in kernels:
         start = torch_uniform(side**2)
         y = layers.DepthwiseConv2D(  # "same": zeros around each tile
             side, padding="same", use_bias=False, depthwise_initializer=start, name=f"{name}_local{side}"
         )(tiles)
-        y = layers.BatchNormalization(**norm, name=f"{name}_local{side}_norm")(y)
+        y = BatchNormalization(**norm, name=f"{name}_local{side}_norm")(y)
         branches.append(from_tiles(y, x.shape[1:]))
     return layers.Add(name=f"{name}_branches")(branches) if len(branches) > 1 else branches[0]
 

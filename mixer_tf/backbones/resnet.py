@@ -11,8 +11,9 @@ import keras
 from keras import layers, ops
 
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
-from mixer_tf.layers.mlp import activation_function
+from mixer_tf.layers.norms import BatchNormalization
 
 
 def resnet(
@@ -117,7 +118,7 @@ def residual_block(
     if stride != 1 or x.shape[-1] != channels:
         x = conv_norm(x, channels, 1, stride=stride, norm=norm, name=f"{name}_shortcut")
     x = layers.Add(name=f"{name}_add")([x, y])
-    return layers.Activation(activation_function(activation), name=output_name)(x)
+    return Activation(activation, name=output_name)(x)
 
 
 def basic(x, width, channels, *, stride, dilation, activation, norm, last_gamma, name):
@@ -156,8 +157,8 @@ def conv_norm(x, channels, kernel_size, *, norm, name, stride=1, dilation=1, act
         kernel_initializer=kaiming,
         name=name,
     )(x)
-    x = layers.BatchNormalization(**norm, gamma_initializer=gamma_initializer, name=f"{name}_norm")(x)
-    return layers.Activation(activation_function(activation), name=f"{name}_activation")(x) if activation else x
+    x = BatchNormalization(**norm, gamma_initializer=gamma_initializer, name=f"{name}_norm")(x)
+    return Activation(activation, name=f"{name}_activation")(x) if activation else x
 
 
 VARIANTS: dict[str, dict] = {

@@ -18,7 +18,8 @@ from mixer_tf.checks import require_per_stage
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import TORCH_UNIFORM
-from mixer_tf.layers.mlp import activation_function, dense, mlp
+from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import check_divisible, patch_embedding, pyramid_output
 from mixer_tf.layers.shifts import ShiftChannels, quarter_widths
 
@@ -91,12 +92,12 @@ def s2_mlp(
 
 def shift_block(x, *, mlp_ratio, activation, norm_epsilon, dropout, drop_path_rate, name):
     """Mix neighbours, then channels, each with its own norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = shift_mlp(y, activation=activation, name=f"{name}_shift")
     y = drop_path(y, drop_path_rate, name=f"{name}_shift_drop_path")
     x = layers.Add(name=f"{name}_shift_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     y = mlp(
         y,
         int(x.shape[-1] * mlp_ratio),
@@ -118,7 +119,7 @@ def shift_mlp(x, *, activation, name):
     y = dense(
         x,
         channels,
-        activation=activation_function(activation),
+        activation=activation,
         kernel_initializer=TORCH_UNIFORM,
         name=f"{name}_fc1",
     )

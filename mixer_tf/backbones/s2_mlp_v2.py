@@ -20,6 +20,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.fusion import softmax_fusion
 from mixer_tf.layers.initializers import TORCH_UNIFORM
 from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import check_divisible, patch_embedding, pyramid_output
 from mixer_tf.layers.shifts import ShiftChannels, quarter_widths
 
@@ -96,12 +97,12 @@ def s2_mlp_v2(
 
 def split_block(x, *, mlp_ratio, split_attention_ratio, activation, norm_epsilon, dropout, drop_path_rate, name):
     """Mix neighbours, then channels, each with its own norm and residual: `[b, h, w, c] -> [b, h, w, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = split_shift(y, int(x.shape[-1] * split_attention_ratio), name=f"{name}_split")
     y = drop_path(y, drop_path_rate, name=f"{name}_split_drop_path")
     x = layers.Add(name=f"{name}_split_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     y = mlp(
         y,
         int(x.shape[-1] * mlp_ratio),

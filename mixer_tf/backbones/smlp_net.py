@@ -14,10 +14,12 @@ from keras import layers, ops
 
 from mixer_tf.checks import require_per_stage
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.axis import AxisDense
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.initializers import TORCH_UNIFORM, torch_uniform
-from mixer_tf.layers.mlp import activation_function, dense, mlp
+from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import BatchNormalization, LayerNormalization
 from mixer_tf.layers.patches import check_divisible, pyramid_output
 from mixer_tf.layers.shifts import COLUMNS, ROWS
 
@@ -85,7 +87,7 @@ def smlp_net(
                 name=f"stage{i}_block{j}",
             )
         x = pyramid_output(x, patch_size * 2 ** (i - 1))
-    x = layers.BatchNormalization(**norm, name="norm")(x)
+    x = BatchNormalization(**norm, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -95,7 +97,7 @@ def smlp_block(x, *, mlp_dim, activation, norm, dropout, drop_path_rate, name):
     y = drop_path(y, drop_path_rate, name=f"{name}_token_mixing_drop_path")
     x = layers.Add(name=f"{name}_token_mixing_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm["epsilon"], name=f"{name}_mlp_norm")(x)
+    y = LayerNormalization(epsilon=norm["epsilon"], name=f"{name}_mlp_norm")(x)
     y = mlp(y, mlp_dim, activation=activation, dropout=dropout, kernel_initializer=TORCH_UNIFORM, name=f"{name}_mlp")
     y = drop_path(y, drop_path_rate, name=f"{name}_mlp_drop_path")
     return layers.Add(name=f"{name}_mlp_add")([x, y])
@@ -105,8 +107,8 @@ def token_mixing(x, *, activation, norm, name):
     """The neighbourhood, then the row and the column of each pixel, fused with it: `[b, h, w, c] -> [b, h, w, c]`."""
 
     def norm_activation(x, suffix):
-        x = layers.BatchNormalization(**norm, name=f"{name}_{suffix}_norm")(x)
-        return layers.Activation(activation_function(activation), name=f"{name}_{suffix}_activation")(x)
+        x = BatchNormalization(**norm, name=f"{name}_{suffix}_norm")(x)
+        return Activation(activation, name=f"{name}_{suffix}_activation")(x)
 
     y = norm_activation(x, "depthwise")
     y = layers.DepthwiseConv2D(

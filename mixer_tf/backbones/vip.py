@@ -18,6 +18,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.fusion import softmax_fusion
 from mixer_tf.layers.initializers import NORMAL, TORCH_UNIFORM
 from mixer_tf.layers.mlp import dense, mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import patch_embedding, pyramid_output
 
 
@@ -85,7 +86,7 @@ def vip(
         if i == len(segments) or segments[i] != segments[i - 1]:
             x = pyramid_output(x, stride)
             stride *= 2
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="norm")(x)
     return Model(image, x, name=name)
 
 
@@ -129,12 +130,12 @@ def transition(x, width, size, *, name):
 
 def permutator_block(x, *, branch_bias, mlp_ratio, activation, norm_epsilon, drop_path_rate, name):
     """Mix rows, columns and channels, then channels, both with norm and residual: `[b, g, g, c] -> [b, g, g, c]`."""
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = weighted_permute_mlp(y, branch_bias, name=name)
     y = drop_path(y, drop_path_rate, name=f"{name}_mixing_drop_path")
     x = layers.Add(name=f"{name}_mixing_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     hidden_dim = int(x.shape[-1] * mlp_ratio)
     y = mlp(y, hidden_dim, activation=activation, kernel_initializer=NORMAL, name=f"{name}_mlp")
     y = drop_path(y, drop_path_rate, name=f"{name}_mlp_drop_path")

@@ -16,6 +16,7 @@ from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.attention import attention
 from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.mlp import mlp
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.patches import patch_embedding, pyramid_level
 from mixer_tf.layers.tokens import ClassToken, LayerScale, MaskToken, PositionEmbedding
 
@@ -97,7 +98,7 @@ def vit(
             drop_path_rate=rate,
             name=f"block{i}",
         )
-    norm = layers.LayerNormalization(epsilon=norm_epsilon, name="norm") if final_norm else layers.Identity(name="norm")
+    norm = LayerNormalization(epsilon=norm_epsilon, name="norm") if final_norm else layers.Identity(name="norm")
     x = norm(x)
     x = x[:, 1:] if class_token else x  # [b, s, c]
     x = layers.Reshape(grid, name=pyramid_level(patch_size))(x)  # [b, h, w, c]
@@ -114,11 +115,11 @@ def encoder_block(
         y = drop_path(y, drop_path_rate, name=f"{name}_{branch}_drop_path")
         return layers.Add(name=f"{name}_{branch}_add")([x, y])
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm1")(x)
     y = attention(y, num_heads, qkv_bias=qkv_bias, dropout=dropout, name=f"{name}_attention")
     x = add(x, y, "attention")
 
-    y = layers.LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
+    y = LayerNormalization(epsilon=norm_epsilon, name=f"{name}_norm2")(x)
     y = mlp(
         y,
         mlp_dim,

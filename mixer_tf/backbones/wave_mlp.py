@@ -19,7 +19,7 @@ from mixer_tf.layers.drop_path import drop_path, drop_path_rates
 from mixer_tf.layers.fusion import softmax_fusion
 from mixer_tf.layers.initializers import TORCH_UNIFORM, torch_uniform
 from mixer_tf.layers.mlp import dense, mlp
-from mixer_tf.layers.norms import group_norm
+from mixer_tf.layers.norms import BatchNormalization, group_norm
 from mixer_tf.layers.patches import overlapping_patch_embedding, pyramid_output
 
 NORMS = ("batch", "group")
@@ -113,7 +113,7 @@ def norm_layer(x, *, kind, epsilon, momentum, name):
     """The norm of that kind."""
     if kind == "group":
         return group_norm(x, epsilon=epsilon, name=name)
-    return layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=name)(x)
+    return BatchNormalization(epsilon=epsilon, momentum=momentum, name=name)(x)
 
 
 def wave_block(x, *, phase, window_size, token_bias, mlp_ratio, activation, norms, drop_path_rate, name):

@@ -6,6 +6,7 @@ from keras import layers
 from mixer_tf.heads.checks import check_head
 from mixer_tf.heads.multi_level import fold_levels
 from mixer_tf.keras_fixes import Model
+from mixer_tf.layers.norms import LayerNormalization
 
 
 def classifier(
@@ -48,7 +49,7 @@ def classifier(
     published = getattr(backbone, "classifier_arguments", None) or {}
     norm_epsilon = published.get("norm_epsilon") if norm_epsilon is None else norm_epsilon
     x = _pooled(backbone, pool or published.get("pool"))  # [b, c]
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x) if norm_epsilon is not None else x
+    x = LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x) if norm_epsilon is not None else x
     x = layers.Dense(pre_logits_dim, activation="tanh", name="pre_logits")(x) if pre_logits_dim else x
     x = layers.Dropout(dropout, name="head_dropout")(x) if dropout else x
     logits = layers.Dense(

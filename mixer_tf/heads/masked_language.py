@@ -6,7 +6,8 @@ from keras import layers, ops
 from mixer_tf.checks import require_type
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
-from mixer_tf.layers.mlp import activation_function, dense
+from mixer_tf.layers.mlp import dense
+from mixer_tf.layers.norms import LayerNormalization
 from mixer_tf.layers.text import Bias
 
 
@@ -68,11 +69,11 @@ def _token_logits(encoder, activation, norm_epsilon):
     x = dense(
         x,
         x.shape[-1],
-        activation=activation_function(activation),
+        activation=activation,
         kernel_initializer=TRUNCATED_NORMAL,
         name="head_dense",
     )
-    x = layers.LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x)
+    x = LayerNormalization(epsilon=norm_epsilon, name="head_norm")(x)
     return Bias(dtype="float32", name="head_bias")(table(x, reverse=True))
 
 

@@ -9,6 +9,8 @@ import re
 import keras
 from keras import layers
 
+from mixer_tf.layers.norms import LayerNormalization
+
 
 def fold_levels(backbone: keras.Model):
     """The vector `[b, c]` of all stages of a backbone, `c` channels as in the last one.
@@ -20,7 +22,7 @@ def fold_levels(backbone: keras.Model):
     epsilon = getattr(backbone.layers[-1], "epsilon", 1e-5)
 
     def pooled(level, i):
-        level = layers.LayerNormalization(epsilon=epsilon, name=f"head_level{i}_norm")(level)
+        level = LayerNormalization(epsilon=epsilon, name=f"head_level{i}_norm")(level)
         return layers.GlobalAveragePooling2D(name=f"head_level{i}_pool")(level)  # [b, c of the level]
 
     x = pooled(deepest, len(shallow) + 1)

@@ -46,8 +46,8 @@ def attention(
     )(ops.reshape(x, (-1, channels)))
     qkv = layers.Reshape((3, num_heads, head_dim), name=f"{name}_heads")(qkv)  # [b * s, 3, heads, d]
     qkv = ops.transpose(ops.reshape(qkv, (-1, tokens, 3, num_heads, head_dim)), (2, 0, 3, 1, 4))
-    query, key, value = qkv[0] * head_dim**-0.5, qkv[1], qkv[2]  # [b, heads, s, d]
-    scores = ops.matmul(query, ops.swapaxes(key, 2, 3))  # [b, heads, s, s]
+    query, key, value = ops.unstack(qkv)  # [b, heads, s, d]
+    scores = ops.matmul(query * head_dim**-0.5, ops.swapaxes(key, 2, 3))  # [b, heads, s, s]
     weights = layers.Softmax(name=f"{name}_softmax")(scores if bias is None else scores + bias)
     weights = (
         layers.Dropout(attention_dropout, name=f"{name}_softmax_dropout")(weights) if attention_dropout else weights

@@ -12,8 +12,10 @@ import math
 import keras
 from keras import layers, ops
 
+from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
-from mixer_tf.layers.mlp import activation_function, dense
+from mixer_tf.layers.mlp import dense
+from mixer_tf.layers.norms import BatchNormalization
 
 
 def external_attention_2d(
@@ -60,9 +62,9 @@ def external_attention_2d(
         name=name,
     )
     y = dense(y, channels, use_bias=False, kernel_initializer=he.clone(), name=f"{name}_output")
-    y = layers.BatchNormalization(momentum=norm_momentum, epsilon=norm_epsilon, name=f"{name}_norm")(y)
+    y = BatchNormalization(momentum=norm_momentum, epsilon=norm_epsilon, name=f"{name}_norm")(y)
     y = layers.Add(name=f"{name}_add")([x, ops.reshape(y, (-1, *grid, channels))])
-    return layers.Activation(activation_function(activation), name=f"{name}_activation")(y)
+    return Activation(activation, name=f"{name}_activation")(y)
 
 
 def multihead_external_attention(

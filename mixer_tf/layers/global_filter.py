@@ -36,7 +36,7 @@ class GlobalFilter(layers.Layer):
         y = ops.matmul(self.to_rows, ops.reshape(y, (-1, 2 * h, k * c)))
         y = ops.reshape(y, (-1, 2, h, k, c))
 
-        real, imaginary, a, b = y[:, 0], y[:, 1], weight[..., 0], weight[..., 1]
+        (real, imaginary), (a, b) = ops.unstack(y, axis=1), ops.unstack(weight, axis=-1)
         y = ops.stack([real * a - imaginary * b, real * b + imaginary * a], axis=1)
 
         y = ops.matmul(self.from_rows, ops.reshape(y, (-1, 2 * h, k * c)))

@@ -1,29 +1,10 @@
-"""The one two-layer MLP of the house, and its activations."""
+"""The one two-layer MLP of the house."""
 
 import keras
 from keras import layers, ops
 
+from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.initializers import Halves
-
-
-@keras.saving.register_keras_serializable(package="mixer_tf")
-def gelu_tanh(x):
-    """GELU in its tanh approximation: what Google's JAX code and GPT-2 compute. `"gelu"` is the exact erf form."""
-    return keras.activations.gelu(x, approximate=True)
-
-
-ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": gelu_tanh, "relu": "relu", "silu": "silu"}
-
-
-def activation_function(name: str):
-    """The activation of that name, in a form that Keras saves.
-
-    Raises:
-        ValueError: when the name is not one of `gelu` (erf), `gelu_tanh`, `relu` or `silu`.
-    """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; given: {name!r}")
-    return ACTIVATIONS[name]
 
 
 def mlp(
@@ -41,7 +22,7 @@ def mlp(
     output_initializer=None,
     dtype=None,
 ):
-    """Dense, activation, Dense on the last axis; layers `<name>_fc1` and `<name>_fc2`.
+    """Dense, activation, Dense on the last axis; layers `<name>_fc1`, `<name>_activation` and `<name>_fc2`.
 
     `[b, ..., c] -> [b, ..., output_dim]`, or `c` channels again where no `output_dim` is given. Every MLP of the
     package is this one. Flattened to a matrix, TensorFlow's graph optimiser fuses product, bias and exact GELU into
@@ -64,7 +45,7 @@ def mlp(
     channels, inner_shape = x.shape[-1], x.shape[1:-1]
     output_dim = output_dim or channels
 
-    def dense(units, suffix, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer, **arguments):
+    def dense(units, suffix, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer):
         return layers.Dense(
             units,
             use_bias=use_bias,
@@ -72,7 +53,6 @@ def mlp(
             bias_initializer=_fresh(bias_initializer),
             dtype=dtype,
             name=f"{name}_{suffix}",
-            **arguments,
         )
 
     y = ops.reshape(x, (-1, channels))  # [b * s, c]
@@ -80,19 +60,23 @@ def mlp(
         gates_start = keras.initializers.RandomNormal(stddev=1e-6)
         kernel, bias = Halves(kernel_initializer, gates_start), Halves(bias_initializer, "ones")
         y, gate = ops.split(dense(hidden_dim, "fc1", kernel, bias)(y), 2, axis=-1)
-        y = y * layers.Activation(activation_function(activation), dtype=dtype, name=f"{name}_gate")(gate)
+        y = y * Activation(activation, dtype=dtype, name=f"{name}_gate")(gate)
     else:
-        y = dense(hidden_dim, "fc1", activation=activation_function(activation))(y)
+        y = Activation(activation, dtype=dtype, name=f"{name}_activation")(dense(hidden_dim, "fc1")(y))
     y = layers.Dropout(dropout, name=f"{name}_dropout1")(y) if dropout else y
     y = dense(output_dim, "fc2", output_initializer or kernel_initializer)(y)
     y = layers.Dropout(dropout, name=f"{name}_dropout2")(y) if dropout else y
     return ops.reshape(y, (-1, *inner_shape, output_dim))
 
 
-def dense(x, units: int, *, name: str, **arguments):
-    """One Dense on the last axis, flattened as in `mlp`: `[b, ..., c] -> [b, ..., units]`; also a 1x1 convolution."""
+def dense(x, units: int, *, name: str, activation: str | None = None, **arguments):
+    """One Dense on the last axis, flattened as in `mlp`: `[b, ..., c] -> [b, ..., units]`; also a 1x1 convolution.
+
+    An activation is layer `<name>_activation`; further arguments are those of `keras.layers.Dense`.
+    """
     inner_shape = x.shape[1:-1]
     y = layers.Dense(units, name=name, **arguments)(ops.reshape(x, (-1, x.shape[-1])))
+    y = Activation(activation, name=f"{name}_activation")(y) if activation else y
     return ops.reshape(y, (-1, *inner_shape, units))
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mixer_tf.layers.attention import attention, attention_bias
 
@@ -85,3 +86,16 @@ def test_each_third_of_the_packed_kernel_starts_as_if_it_stood_alone():
 def test_heads_must_divide_the_channels():
     with pytest.raises(ValueError, match="num_heads must divide hidden_dim; given: num_heads 5, hidden_dim 12"):
         attention(keras.Input((5, 12)), 5, name="attention")
+
+
+def test_gradient_of_the_packed_product_fills_no_tensor_with_zeros():
+    """The gradient of a slice writes the whole packed tensor anew for each of query, key and value."""
+    model, x = network(), tf.constant(tokens())
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            y = model(x)
+        return tape.gradient(y, [weight.value for weight in model.trainable_variables])
+
+    assert not [o for o in gradients.get_concrete_function().graph.get_operations() if o.type == "StridedSliceGrad"]
