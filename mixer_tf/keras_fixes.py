@@ -1,26 +1,144 @@
-"""`Model`: a functional `keras.Model` that remembers what its weights expect of a picture and of a classifier.
+"""What Keras 3.15 gets wrong, put right: the one file of the package that touches private names of Keras.
 
-The one file of the package that may import from `keras.src`, where Keras has a defect that only this can mend.
+`Model` is the functional `keras.Model` of the package: it remembers what its weights expect of a picture, and its `fit`
+is right under `tf.distribute`. `ClipAfterAllReduce` does the same for an optimizer. Each defect has a test that fails
+once Keras has mended it (`tests/test_keras_fixes.py`), so that what stands here for its sake can go.
 """
 
-import keras
+import functools
+from typing import Any
 
+import keras
+from keras import ops, tree
+
+from mixer_tf.checks import require
 from mixer_tf.data.preprocess import Preprocessing
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+_Mixin: Any = object  # stands before a class of Keras, whose methods a type checker should not miss
+
+
+class _TensorFlowTraining(_Mixin):
+    """What is wrong in Keras's trainer for TensorFlow under a strategy, and updates from micro-batches.
+
+    Without a strategy and with whole batches every step is Keras's own.
+    """
+
+    accumulate_steps = 1
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Build from what one replica of this machine gets: Keras asks for the mean of all workers' batches."""
+        _check_training(self)
+        strategy = self._distribute_strategy
+        if strategy is not None and iterator is not None:
+            _, _, batches = next(iter(iterator))
+            data_batch = tree.map_structure(lambda x: strategy.experimental_local_results(x)[0], next(batches))
+            iterator = None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+        if strategy is not None and strategy.num_replicas_in_sync > 1:
+            _share_scalar_losses(self)
+            _differ_by_replica(self)
+
+    def _make_function(self, step_function):
+        """Run `steps_per_execution` steps on all replicas in one function.
+
+        Keras's own fails under a strategy with more than one step or with XLA, and takes the mean of the workers' logs
+        over an axis that they do not have.
+        """
+        strategy = self._distribute_strategy
+        if strategy is None:
+            return super()._make_function(step_function)
+        step_function = self._autoconvert_optionals(step_function)
+
+        @tf.autograph.experimental.do_not_convert
+        def step(data):
+            logs = strategy.run(step_function, args=(data,))
+            return tree.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), logs)
+
+        def steps(iterator):
+            for _ in tf.range(self.steps_per_execution - 1):
+                step(next(iterator))
+            return step(next(iterator))
+
+        if not self.run_eagerly:
+            step, steps = tf.function(step, reduce_retracing=True), tf.function(steps, reduce_retracing=True)
+
+        def function(iterator):
+            if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
+                return steps(iterator)
+            return step(next(iterator))  # the one batch of train_on_batch
+
+        return function
+
+    def train_step(self, data):
+        """Keras's own, unless there are micro-batches, or XLA has to leave the updates of the weights alone."""
+        compiled = self.jit_compile and self._distribute_strategy is not None
+        if self.accumulate_steps == 1 and not compiled:
+            return super().train_step(data)
+        learn = tf.function(self._learn, jit_compile=True) if compiled else self._learn
+        gradients = self._accumulate(learn, data) if self.accumulate_steps > 1 else self._measure(learn, data)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        return self.get_metrics_result()
+
+    def _accumulate(self, learn, data):
+        """The gradients of an update, summed over its micro-batches, one after the other."""
+        count = self.accumulate_steps
+        micro_batches = tree.map_structure(lambda x: tf.reshape(x, (count, -1, *x.shape[1:])), data)
+
+        def next_micro_batch(i, *sums):
+            gradients = self._measure(learn, tree.map_structure(lambda x: x[i], micro_batches))
+            return i + 1, *(total + gradient for total, gradient in zip(sums, gradients, strict=True))
+
+        zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self.trainable_weights]
+        loop = tf.while_loop(lambda i, *sums: i < count, next_micro_batch, (0, *zeros), parallel_iterations=1)
+        return loop[1:]
+
+    def _measure(self, learn, data):
+        """The gradients of one micro-batch; its loss and its predictions go into the metrics."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        loss, y_pred, gradients = learn(x, y, sample_weight)
+        number = self.accumulate_steps * self.distribute_strategy.num_replicas_in_sync
+        self._loss_tracker.update_state(loss * number, sample_weight=tf.shape(tree.flatten(x)[0])[0])
+        self.compute_metrics(x, y, y_pred, sample_weight)
+        return gradients
+
+    def _learn(self, x, y, sample_weight):
+        """One micro-batch's share of the update's loss, its predictions, and its share of the gradients."""
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+            loss = loss if "sum" in _reductions(self) else loss / self.accumulate_steps
+        gradients = tape.gradient(loss, self.trainable_weights, unconnected_gradients="zero")
+        return loss, y_pred, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+_Training: Any = _TensorFlowTraining if keras.backend.backend() == "tensorflow" else object
 
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
-class Model(keras.Model):
-    """A functional `keras.Model` whose `preprocessing` and the like travel with it, also through a `.keras` file.
+class Model(_Training, keras.Model):
+    """A functional `keras.Model` whose `preprocessing` and the like travel with it, and whose `fit` can be trusted.
+
+    With TensorFlow it trains under every strategy of `mixer_tf.training.strategy` as on one device: over several
+    workers, with `steps_per_execution` and with `jit_compile`, which leaves the updates of the weights to TensorFlow;
+    dropout differs from replica to replica. What Keras would get wrong without a word is a `ValueError` in `fit`.
 
     Attributes:
         preprocessing: how a picture becomes the input that the weights were trained on (`Preprocessing`), or None when
             nothing is known. `mixer_tf.load_weights` sets it, evaluation and export use it.
         classifier_arguments: of a backbone, the arguments of `mixer_tf.classifier` that its paper's classifier has and
             the usual one does not, such as `{"norm_epsilon": 1e-6}`; None for none. The builder sets it.
+        accumulate_steps: number of micro-batches of one update, to train with batches that do not fit into memory; the
+            batch of each replica must divide by it. The update is that of the whole batch, but that a
+            BatchNormalization sees one micro-batch at a time. Set it before `fit`.
     """
 
     preprocessing: Preprocessing | None = None
     classifier_arguments: dict[str, str | float] | None = None
+    accumulate_steps: int = 1
 
     def get_config(self):
         """The functional model's config and, where they are known, the preprocessing and the classifier's arguments."""
@@ -41,3 +159,89 @@ class Model(keras.Model):
         model.preprocessing = Preprocessing.from_dict(preprocessing) if preprocessing else None
         model.classifier_arguments = classifier_arguments
         return model
+
+
+class ClipAfterAllReduce(_Mixin):
+    """Clip the gradients of the global batch; stands before a Keras optimizer in the list of bases.
+
+    Keras clips each replica's gradients before it sums them up, which is another update.
+    """
+
+    def _clip_gradients(self, grads):
+        if _clips(self):
+            grads = [gradient for gradient, _ in super()._all_reduce_sum_gradients([(g, None) for g in grads])]
+        return super()._clip_gradients(grads)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars if _clips(self) else super()._all_reduce_sum_gradients(grads_and_vars)
+
+
+def _clips(optimizer) -> bool:
+    limits = optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue
+    return keras.backend.backend() == "tensorflow" and any(limits)
+
+
+def _reductions(model) -> set[str]:
+    """How the losses combine the examples of a batch; what is no Loss object has Keras's default, the mean."""
+    return {getattr(loss, "reduction", "sum_over_batch_size") for loss in tree.flatten(model.loss)}
+
+
+def _check_training(model) -> None:
+    """Refuse what Keras would train wrongly without a word."""
+    replicas, micro_batches = model.distribute_strategy.num_replicas_in_sync, model.accumulate_steps
+    reductions = _reductions(model)
+    if replicas * micro_batches > 1:
+        require(
+            "mean_with_sample_weight" not in reductions,
+            "a masked loss on more than one replica or micro-batch must have reduction='sum' and weights that sum to 1 "
+            "over the global batch; given: reduction='mean_with_sample_weight', which divides by each part's own "
+            "weights; make the weights with mixer_tf.training.losses.share_weights",
+        )
+    if micro_batches > 1:
+        require(
+            "sum" not in reductions or (reductions == {"sum"} and not model.losses),
+            f"accumulate_steps above 1 needs losses that are all means, or all sums without regularisation; given: "
+            f"{', '.join(sorted(reductions))} and {len(model.losses)} regularisation losses",
+        )
+    if replicas > 1:
+        require(
+            all(layer.compute_dtype != "float16" for layer in model.layers),
+            f"float16 must be trained on one replica; given: {replicas}, of which Keras asks only the first whether "
+            "its gradients are finite; use mixed_bfloat16",
+        )
+        require(
+            isinstance(model.optimizer, ClipAfterAllReduce) or not _clips(model.optimizer),
+            f"clipping on {replicas} replicas must come after the sum of their gradients; given: "
+            f"{type(model.optimizer).__name__} of Keras, which clips before; use mixer_tf.training.optimizers",
+        )
+
+
+def _share_scalar_losses(model) -> None:
+    """Let losses that return a scalar count once: Keras adds them up over the replicas instead of averaging them."""
+    for entry in model._compile_loss._flat_losses if model._compile_loss else []:
+        entry.loss.call = _per_example(entry.loss.call)
+
+
+def _per_example(call):
+    @functools.wraps(call)
+    def per_example(y_true, y_pred):
+        value = call(y_true, y_pred)
+        return value if len(value.shape) else ops.broadcast_to(value, ops.shape(tree.flatten(y_pred)[0])[:1])
+
+    return per_example
+
+
+def _differ_by_replica(model) -> None:
+    """Let dropout draw other numbers on each replica; Keras's generators have one state, the same on all of them."""
+    for layer in model._flatten_layers():
+        for generator in layer._seed_generators:
+            generator.next = functools.partial(_next_of_replica, generator)
+
+
+def _next_of_replica(generator, ordered=True):
+    seed = type(generator).next(generator, ordered)
+    replica = tf.distribute.get_replica_context()
+    if replica is None:
+        return seed
+    step = tf.stack([replica.replica_id_in_sync_group * 1_000_003, 0])  # the first replica draws what one alone would
+    return seed + tf.cast(step, seed.dtype)

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from mixer_tf.checks import require
+from mixer_tf.keras_fixes import ClipAfterAllReduce
 from mixer_tf.training.layer_groups import layer_decay_scales
 
 TABLES = {"class_token", "mask_token", "position_embedding"}  # layers whose weights are learned vectors, not matrices
@@ -115,7 +116,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
             variable.assign(weights)
 
 
-class _RecipeRules(keras.optimizers.Optimizer):
+class _RecipeRules(ClipAfterAllReduce, keras.optimizers.Optimizer):
     """What the three optimizers share; stands before a Keras optimizer in the list of bases.
 
     Args:
