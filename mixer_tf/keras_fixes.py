@@ -32,15 +32,13 @@ class _TensorFlowTraining(_Mixin):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Build from what one replica of this machine gets: Keras asks for the mean of all workers' batches."""
         _check_training(self)
-        strategy = self._distribute_strategy
-        if strategy is not None and iterator is not None:
+        if self._distribute_strategy is None and self.accumulate_steps == 1:
+            return
+        if iterator is not None and not self._compile_loss.built:
             _, _, batches = next(iter(iterator))
-            data_batch = tree.map_structure(lambda x: strategy.experimental_local_results(x)[0], next(batches))
-            iterator = None
-        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
-        if strategy is not None and strategy.num_replicas_in_sync > 1:
-            _share_scalar_losses(self)
-            _differ_by_replica(self)
+            local_results = self.distribute_strategy.experimental_local_results
+            data_batch = tree.map_structure(lambda x: local_results(x)[0], next(batches))
+        build_for_training(self, data_batch)
 
     def _make_function(self, step_function):
         """Run `steps_per_execution` steps on all replicas in one function.
@@ -74,43 +72,56 @@ class _TensorFlowTraining(_Mixin):
         return function
 
     def train_step(self, data):
-        """Keras's own, unless there are micro-batches, or XLA has to leave the updates of the weights alone."""
+        """Keras's own, unless a loss is masked, there are micro-batches, or XLA has to leave the updates alone."""
         compiled = self.jit_compile and self._distribute_strategy is not None
-        if self.accumulate_steps == 1 and not compiled:
+        if self.accumulate_steps == 1 and not compiled and not _is_masked(self):
             return super().train_step(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch = (x, y, sample_weight, _global_share(self, sample_weight))
         learn = tf.function(self._learn, jit_compile=True) if compiled else self._learn
-        gradients = self._accumulate(learn, data) if self.accumulate_steps > 1 else self._measure(learn, data)
+        gradients = self._accumulate(learn, batch) if self.accumulate_steps > 1 else self._measure(learn, *batch)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         return self.get_metrics_result()
 
-    def _accumulate(self, learn, data):
+    def test_step(self, data):
+        """Keras's own, unless a loss is masked: then the loss of the global batch, on every replica the same."""
+        if not _is_masked(self):
+            return super().test_step(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)
+        share = _global_share(self, sample_weight)
+        loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=share, training=False)
+        loss = tf.distribute.get_replica_context().all_reduce("SUM", loss)
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(tree.flatten(x)[0])[0])
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _accumulate(self, learn, batch):
         """The gradients of an update, summed over its micro-batches, one after the other."""
         count = self.accumulate_steps
-        micro_batches = tree.map_structure(lambda x: tf.reshape(x, (count, -1, *x.shape[1:])), data)
+        micro_batches = _map(lambda x: tf.reshape(x, (count, -1, *x.shape[1:])), batch)
 
         def next_micro_batch(i, *sums):
-            gradients = self._measure(learn, tree.map_structure(lambda x: x[i], micro_batches))
+            gradients = self._measure(learn, *_map(lambda x: x[i], micro_batches))
             return i + 1, *(total + gradient for total, gradient in zip(sums, gradients, strict=True))
 
         zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self.trainable_weights]
         loop = tf.while_loop(lambda i, *sums: i < count, next_micro_batch, (0, *zeros), parallel_iterations=1)
         return loop[1:]
 
-    def _measure(self, learn, data):
+    def _measure(self, learn, x, y, sample_weight, loss_weight):
         """The gradients of one micro-batch; its loss and its predictions go into the metrics."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        loss, y_pred, gradients = learn(x, y, sample_weight)
-        number = self.accumulate_steps * self.distribute_strategy.num_replicas_in_sync
-        self._loss_tracker.update_state(loss * number, sample_weight=tf.shape(tree.flatten(x)[0])[0])
+        loss, y_pred, gradients = learn(x, y, loss_weight)
+        parts = self.accumulate_steps * self.distribute_strategy.num_replicas_in_sync  # which are equally large
+        self._loss_tracker.update_state(loss * parts, sample_weight=tf.shape(tree.flatten(x)[0])[0])
         self.compute_metrics(x, y, y_pred, sample_weight)
         return gradients
 
-    def _learn(self, x, y, sample_weight):
+    def _learn(self, x, y, loss_weight):
         """One micro-batch's share of the update's loss, its predictions, and its share of the gradients."""
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
-            loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
-            loss = loss if "sum" in _reductions(self) else loss / self.accumulate_steps
+            loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=loss_weight, training=True)
+            loss = loss if _reductions(self) & SUMS else loss / self.accumulate_steps
         gradients = tape.gradient(loss, self.trainable_weights, unconnected_gradients="zero")
         return loss, y_pred, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
@@ -161,6 +172,22 @@ class Model(_Training, keras.Model):
         return model
 
 
+def build_for_training(model: Model, batch) -> None:
+    """Make the variables of the optimizer and the metrics before the first step, which makes them otherwise.
+
+    Args:
+        model: a compiled model.
+        batch: `(x, y)` or `(x, y, sample_weight)`, or their `tf.TensorSpec`s; None where an earlier call had it.
+    """
+    with model.distribute_strategy.scope():
+        model._symbolic_build(data_batch=batch)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas * model.accumulate_steps > 1:
+        _mend_losses(model)
+    if replicas > 1:
+        _differ_by_replica(model)
+
+
 class ClipAfterAllReduce(_Mixin):
     """Clip the gradients of the global batch; stands before a Keras optimizer in the list of bases.
 
@@ -174,6 +201,11 @@ class ClipAfterAllReduce(_Mixin):
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars if _clips(self) else super()._all_reduce_sum_gradients(grads_and_vars)
+
+
+def _map(function, batch):
+    """`function` of each tensor; what is not given, such as weights, stays None."""
+    return tree.map_structure(lambda x: None if x is None else function(x), batch)
 
 
 def _clips(optimizer) -> bool:
@@ -190,17 +222,10 @@ def _check_training(model) -> None:
     """Refuse what Keras would train wrongly without a word."""
     replicas, micro_batches = model.distribute_strategy.num_replicas_in_sync, model.accumulate_steps
     reductions = _reductions(model)
-    if replicas * micro_batches > 1:
-        require(
-            "mean_with_sample_weight" not in reductions,
-            "a masked loss on more than one replica or micro-batch must have reduction='sum' and weights that sum to 1 "
-            "over the global batch; given: reduction='mean_with_sample_weight', which divides by each part's own "
-            "weights; make the weights with mixer_tf.training.losses.share_weights",
-        )
     if micro_batches > 1:
         require(
-            "sum" not in reductions or (reductions == {"sum"} and not model.losses),
-            f"accumulate_steps above 1 needs losses that are all means, or all sums without regularisation; given: "
+            not reductions & SUMS or (reductions <= SUMS and not model.losses),
+            "accumulate_steps above 1 needs losses that are all means, or all sums without regularisation; given: "
             f"{', '.join(sorted(reductions))} and {len(model.losses)} regularisation losses",
         )
     if replicas > 1:
@@ -216,10 +241,23 @@ def _check_training(model) -> None:
         )
 
 
-def _share_scalar_losses(model) -> None:
-    """Let losses that return a scalar count once: Keras adds them up over the replicas instead of averaging them."""
-    for entry in model._compile_loss._flat_losses if model._compile_loss else []:
-        entry.loss.call = _per_example(entry.loss.call)
+MASKED = "mean_with_sample_weight"
+SUMS = {"sum", MASKED}
+
+
+def _mend_losses(model) -> None:
+    """Let a loss that returns a scalar, and one that is masked, count once over all replicas and micro-batches.
+
+    Keras adds scalars up where it should average them, and divides masked losses by the weights of each part alone.
+    """
+    entries = model._compile_loss._flat_losses
+    for place, entry in enumerate(entries):
+        loss = object.__new__(type(entry.loss))
+        loss.__dict__.update(entry.loss.__dict__)  # the user's own stays as it is, and `copy` wants to serialise it
+        loss.call = _per_example(loss.call)
+        if loss.reduction == MASKED:
+            loss.reduction = "sum"  # of losses whose weights sum to 1, see `_global_share`
+        entries[place] = entry._replace(loss=loss)
 
 
 def _per_example(call):
@@ -229,6 +267,31 @@ def _per_example(call):
         return value if len(value.shape) else ops.broadcast_to(value, ops.shape(tree.flatten(y_pred)[0])[:1])
 
     return per_example
+
+
+def _is_masked(model) -> bool:
+    """Whether a loss is masked, and its mean has to be taken over several parts of the global batch."""
+    parts = model.distribute_strategy.num_replicas_in_sync * model.accumulate_steps
+    return parts > 1 and MASKED in _reductions(model)
+
+
+def _global_share(model, sample_weight):
+    """The weights of the masked losses, divided by their sum over the global batch; the others as they are."""
+    if not _is_masked(model):
+        return sample_weight
+    masked = tree.map_structure(lambda loss: getattr(loss, "reduction", None) == MASKED, model.loss)
+    require(
+        sample_weight is not None,
+        f"a loss with reduction={MASKED!r} needs sample weights on several replicas or micro-batches; given: none",
+    )
+
+    def share(is_masked, weight):
+        if not is_masked:
+            return weight
+        total = tf.distribute.get_replica_context().all_reduce("SUM", tf.reduce_sum(weight))
+        return tf.math.divide_no_nan(weight, total)
+
+    return tree.map_structure(share, masked, sample_weight)
 
 
 def _differ_by_replica(model) -> None:

@@ -34,8 +34,17 @@ class Recipe:
         learning_rate: its highest value.
         seed: decides initial weights, order, augmentation and dropout.
         precision: `float32` or `mixed_bfloat16`.
+        strategy: `none` (one device), `mirrored` (all GPUs of this machine), `multi_worker` (several machines), `tpu`,
+            or `auto`, which takes what the machine has.
+        replicas: number of replicas of `mirrored`; None for all GPUs, or for two logical CPUs where there are none.
+        tpu: name of the TPU, `local` on a TPU virtual machine; None asks the environment.
+        accumulate_steps: number of micro-batches that an update is made of, for batches that do not fit into memory.
+        steps_per_execution: number of updates that are made at once, for small models on fast devices.
         initial_weights: a `.keras`, `.weights.h5` or published checkpoint to start from; None for random weights.
-        output_dir: where the run leaves its files; where that folder is not empty, `-2`, `-3` ... is appended.
+        output_dir: where the run leaves its files; the same command again goes on with what is there.
+        resume: go on with what is in `output_dir`; false refuses a folder that is not empty.
+        checkpoint_every: number of updates between two checkpoints, or a time in seconds such as `300s`.
+        keep_checkpoints: number of the newest checkpoints that are kept.
         export: write a SavedModel to `saved_models/<name of output_dir>/<next version>` at the end.
     """
 
@@ -50,19 +59,32 @@ class Recipe:
     learning_rate: float
     seed: int = 0
     precision: str = "float32"
+    strategy: str = "auto"
+    replicas: int | None = None
+    tpu: str | None = None
+    accumulate_steps: int = 1
+    steps_per_execution: int = 1
     initial_weights: str | None = None
     output_dir: str
+    resume: bool = True
+    checkpoint_every: int | str = "300s"
+    keep_checkpoints: int = 2
     export: bool = True
 
     def __post_init__(self):
         for name, annotation in typing.get_type_hints(type(self)).items():
             require_type(name, getattr(self, name), annotation)
-        for name in ("batch_size", "epochs"):
+        for name in ("batch_size", "epochs", "accumulate_steps", "steps_per_execution", "keep_checkpoints"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         require(self.steps is None or self.steps >= 1, f"steps must be at least 1 or None; given: {self.steps}")
         require(self.learning_rate > 0, f"learning_rate must be above 0; given: {self.learning_rate}")
         require(min(self.image_shape) > 0, f"image_size must be N or HxW above 0; given: {self.image_size}")
         self._one_of("precision", ("float32", "mixed_bfloat16"))
+        every = self.checkpoint_every
+        require(
+            every >= 1 if isinstance(every, int) else re.fullmatch(r"\d+(\.\d+)?s", every),
+            f"checkpoint_every must be a number of updates such as 500, or a time such as 300s; given: {every!r}",
+        )
         for name in {"name", "image_shape"} & set(self.backbone_arguments):
             raise ValueError(f"backbone_arguments must not have {name}; the recipe has backbone and image_size for it")
 
@@ -141,6 +163,7 @@ class ImageClassification(Recipe):
         clip_norm: largest global norm of the gradient; None for no clipping.
         ema: momentum of the moving average of the weights, which is evaluated beside the raw ones; 0 for none.
         layer_decay: factor of the learning rate from each block to the one before it.
+        synchronized_norm: let each BatchNormalization take its mean and variance over the batch of all replicas.
         schedule: `cosine`, `linear`, `step` or `constant`.
         warmup_epochs: epochs in which the learning rate rises from 0; at most half of the run.
         final_learning_rate: what the schedule ends with.
@@ -176,6 +199,7 @@ class ImageClassification(Recipe):
     clip_norm: float | None = None
     ema: float = 0.0
     layer_decay: float = 1.0
+    synchronized_norm: bool = False
     schedule: str = "cosine"
     warmup_epochs: float = 0.0
     final_learning_rate: float = 0.0

@@ -9,6 +9,17 @@ import logging
 
 import keras
 import pytest
+import tensorflow as tf
+
+# Two devices, for those tests that train on several; they must be there before TensorFlow is first used.
+[_cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(_cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="session")
+def strategy():
+    """Two replicas; one strategy for all tests, because TensorFlow fails after about ten of them in a process."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(autouse=True)

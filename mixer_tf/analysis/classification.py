@@ -102,7 +102,13 @@ def predict_with_labels(model, dataset) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The logits `float32 [n, k]` and the labels `int64 [n]`, for `evaluate_classifier`.
     """
-    batches = [(model.predict_on_batch(images), np.argmax(labels, axis=1)) for images, labels in dataset]
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)  # and not `predict`, which needs all workers and splits the batches
+    def logits_of(images):
+        return model(images, training=False)
+
+    batches = [(logits_of(images).numpy(), np.argmax(labels, axis=1)) for images, labels in dataset]
     logits, labels = zip(*batches, strict=True)
     return np.concatenate(logits), np.concatenate(labels)
 

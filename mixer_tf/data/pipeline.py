@@ -32,11 +32,14 @@ def train_dataset(
     batch_size: int,
     seed: int,
     start_step: int = 0,
+    worker: int = 0,
+    num_workers: int = 1,
 ) -> tf.data.Dataset:
     """Make the endless stream of training batches.
 
     An epoch is `steps_per_epoch` full batches of a fresh permutation of the split; the few examples that fill no batch
-    are left out, other ones in every epoch.
+    are left out, other ones in every epoch. Several workers share each batch, so that together they see what one
+    would; MixUp and CutMix pair the examples of a share.
 
     Args:
         split: What to read.
@@ -46,12 +49,15 @@ def train_dataset(
         batch_size: The global batch, b.
         seed: Of order and augmentation.
         start_step: Number of batches that were already taken in an earlier part of the run.
+        worker: Which share of the batches to make, from 0.
+        num_workers: Number of shares, n.
 
     Returns:
-        An infinite dataset of (float32 [b, H, W, 3], float32 [b, k]), the same for the same arguments.
+        An infinite dataset of (float32 [b / n, H, W, 3], float32 [b / n, k]), the same for the same arguments.
 
     Raises:
-        ValueError: If batch_size exceeds the split or a label is not in [0, num_classes).
+        ValueError: If batch_size exceeds the split or is no multiple of the workers, or a label is not in
+            [0, num_classes).
 
     Example:
         >>> from mixer_tf.data.sources import open_images
@@ -63,9 +69,11 @@ def train_dataset(
     """
     _check_labels(split, num_classes)
     examples_per_epoch = steps_per_epoch(split, batch_size) * batch_size
+    share = _share(batch_size, num_workers)
     order_seed, example_seed, batch_seed = tf.unstack(tf.random.split(tf.constant([seed, 0], tf.int64), 3))
 
-    def example(position: tf.Tensor):
+    def example(number: tf.Tensor):  # of this worker's examples
+        position = number // share * batch_size + worker * share + number % share
         epoch, place = position // examples_per_epoch, position % examples_per_epoch
         index = tf.random.experimental.index_shuffle(
             place, seed=tf.random.fold_in(order_seed, epoch), max_index=split.size - 1
@@ -80,16 +88,25 @@ def train_dataset(
         return image, _one_hot(record["label"], num_classes)
 
     def mix(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]):
-        return mix_batch(*batch, augmentation=augmentation, seed=tf.random.fold_in(batch_seed, step))
+        return mix_batch(*batch, augmentation=augmentation, seed=tf.random.fold_in(mix_seed, step))
 
-    positions = tf.data.Dataset.range(start_step * batch_size, np.iinfo(np.int64).max)
-    batches = _map(positions, example).batch(batch_size, drop_remainder=True)
+    mix_seed = tf.random.fold_in(batch_seed, worker) if worker else batch_seed
+    numbers = tf.data.Dataset.range(start_step * share, np.iinfo(np.int64).max)
+    batches = _map(numbers, example).batch(share, drop_remainder=True)
     if augmentation.mixup or augmentation.cutmix:
         batches = _map(batches.enumerate(start_step), mix)
     return _finish(batches)
 
 
-def eval_dataset(split: Split, *, preprocessing: Preprocessing, num_classes: int, batch_size: int) -> tf.data.Dataset:
+def eval_dataset(
+    split: Split,
+    *,
+    preprocessing: Preprocessing,
+    num_classes: int,
+    batch_size: int,
+    worker: int = 0,
+    num_workers: int = 1,
+) -> tf.data.Dataset:
     """Make the batches of one evaluation: every example once, in order; the last batch may be smaller.
 
     Args:
@@ -97,20 +114,32 @@ def eval_dataset(split: Split, *, preprocessing: Preprocessing, num_classes: int
         preprocessing: Target size and normalisation.
         num_classes: k, the width of the labels.
         batch_size: The global batch, b.
+        worker: Which share of each batch to make, from 0.
+        num_workers: Number of shares, n.
 
     Returns:
-        A dataset of (float32 [b, H, W, 3], float32 [b, k]).
+        A dataset of (float32 [b / n, H, W, 3], float32 [b / n, k]).
 
     Raises:
-        ValueError: If a label is not in [0, num_classes).
+        ValueError: If batch_size is no multiple of the workers, or a label is not in [0, num_classes).
     """
     _check_labels(split, num_classes)
+    share = _share(batch_size, num_workers)
 
     def example(index: tf.Tensor):
         record = split.read(index)
         return preprocessing(record["image"]), _one_hot(record["label"], num_classes)
 
-    return _finish(_map(tf.data.Dataset.range(split.size), example).batch(batch_size))
+    indices = tf.data.Dataset.range(split.size)
+    if num_workers > 1:  # before anything is read
+        indices = indices.filter(lambda index: index % batch_size // share == worker)
+    return _finish(_map(indices, example).batch(share))
+
+
+def _share(batch_size: int, num_workers: int) -> int:
+    if batch_size % num_workers:
+        raise ValueError(f"batch_size must be a multiple of the {num_workers} workers; given: {batch_size}")
+    return batch_size // num_workers
 
 
 def _check_labels(split: Split, num_classes: int) -> None:

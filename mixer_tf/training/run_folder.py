@@ -1,37 +1,83 @@
-"""The folder that a run leaves behind."""
+"""The folder that a run leaves behind, and goes on with when it is started again."""
 
 import dataclasses
 import json
+import logging
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
+from mixer_tf.checks import require
 from mixer_tf.recipe import Recipe
+from mixer_tf.training.checkpoints import complete_checkpoints
+
+logger = logging.getLogger(__name__)
+
+FREE_TO_CHANGE = {  # what does not decide how a run turns out, so that it may go on with another value
+    *("output_dir", "resume", "export", "data_dir", "tensorboard", "checkpoint_every", "keep_checkpoints"),
+    *("strategy", "replicas", "tpu", "steps_per_execution"),
+}
+
+
+def finished_metrics(recipe: Recipe) -> dict[str, float] | None:
+    """The final figures in the recipe's `output_dir` if its run has finished; None if there is something to do.
+
+    Raises:
+        ValueError: if the folder holds the run of another recipe or what is no run, or anything with `resume=false`.
+    """
+    folder = Path(recipe.output_dir)
+    require(not folder.exists() or folder.is_dir(), f"output_dir must be a folder; given: {folder}, a file")
+    content = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if not content:
+        return None
+    require(
+        recipe.resume,
+        f"output_dir must be empty with resume=false; given: {folder} with {content[0]}; take another or remove it",
+    )
+    require(
+        "recipe.json" in content,
+        f"output_dir must be empty or hold a run; given: {folder} with {content[0]} and no recipe.json; take another",
+    )
+    finished = folder / "metrics.json"
+    if finished.exists() or complete_checkpoints(folder / "checkpoints"):
+        _require_same(recipe, folder)
+    return json.loads(finished.read_text(encoding="utf-8")) if finished.exists() else None
 
 
 def create_run_folder(recipe: Recipe) -> Path:
-    """Make the recipe's `output_dir` and write the recipe into it, with the versions that it runs with.
-
-    A folder that is not empty belongs to an earlier run: then `-2`, `-3` ... is appended to the name.
-    """
-    folder, number = Path(recipe.output_dir), 1
-    while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        number += 1
-        folder = Path(f"{recipe.output_dir.rstrip('/')}-{number}")
+    """Make the recipe's `output_dir` and write the recipe into it, with the versions that it runs with."""
+    folder = Path(recipe.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "recipe.json", {**dataclasses.asdict(recipe), "versions": _versions()})
     return folder
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write a dictionary so that people can read it."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a dictionary so that people can read it, whole or not at all."""
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)
 
 
 def table_of(figures: dict[str, float]) -> str:
     """Figures as lines of two columns, for the end of a run."""
     width = max(map(len, figures))
     return "\n".join(f"  {name:<{width}}  {_readable(value)}" for name, value in figures.items())
+
+
+def _require_same(recipe: Recipe, folder: Path) -> None:
+    begun = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    given = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    other = [name for name, value in given.items() if name not in FREE_TO_CHANGE and begun.get(name) != value]
+    require(
+        not other,
+        f"output_dir must hold a run of the same recipe; given: {folder}, begun with another "
+        f"{', '.join(f'{name} ({begun.get(name)!r}, now {given[name]!r})' for name in other)}; take another output_dir",
+    )
+    changed = [name for name, version in _versions().items() if begun["versions"].get(name) != version]
+    if changed:
+        logger.warning("%s goes on with another version of %s than it began with", folder, ", ".join(changed))
 
 
 def _readable(value: float) -> str:

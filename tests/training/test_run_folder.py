@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from mixer_tf.recipe import ImageClassification
-from mixer_tf.training.run_folder import create_run_folder, table_of
+from mixer_tf.training.run_folder import create_run_folder, finished_metrics, table_of, write_json
 
 
 def recipe(output_dir):
@@ -12,12 +14,73 @@ def recipe(output_dir):
     )
 
 
-def test_a_folder_that_holds_something_is_never_written_into(tmp_path):
-    wanted = recipe(tmp_path / "run")
-    folders = [create_run_folder(wanted) for _ in range(3)]
-    assert [folder.name for folder in folders] == ["run", "run-2", "run-3"]
-    (tmp_path / "empty").mkdir()
-    assert create_run_folder(recipe(tmp_path / "empty")).name == "empty"
+def begun(folder, *files):
+    """A recipe and its folder, with some files in it."""
+    wanted = recipe(folder)
+    create_run_folder(wanted)
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"accuracy": 0.5}')
+    return wanted
+
+
+CHECKPOINT = "checkpoints/step-00000003/state.npz"
+
+
+@pytest.mark.parametrize("prepare", ["nothing", "empty folder", "begun", "begun with a checkpoint"])
+def test_run_that_is_not_finished_goes_on(tmp_path, prepare):
+    folder = tmp_path / "run"
+    if prepare == "empty folder":
+        folder.mkdir()
+    if prepare.startswith("begun"):
+        begun(folder, *([CHECKPOINT] if "checkpoint" in prepare else []))
+    assert finished_metrics(recipe(folder)) is None
+
+
+def test_finished_run_has_its_figures(tmp_path):
+    assert finished_metrics(begun(tmp_path / "run", CHECKPOINT, "metrics.json")) == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("file", [CHECKPOINT, "metrics.json"])
+def test_another_recipe_is_refused_by_the_fields_that_differ(tmp_path, file):
+    other = begun(tmp_path / "run", file).override("epochs=3").override("image_size=24x40")
+    message = r"same recipe; given: .*run, begun with another image_size \(224, now \[24, 40\]\), epochs \(2, now 3\)"
+    with pytest.raises(ValueError, match=message):
+        finished_metrics(other)
+
+
+def test_what_does_not_decide_the_result_may_change(tmp_path):
+    wanted = begun(tmp_path / "run", CHECKPOINT)
+    for change in ("strategy=none", "checkpoint_every=7", "keep_checkpoints=3", "export=false", "data_dir=elsewhere"):
+        wanted = wanted.override(change)
+    assert finished_metrics(wanted) is None
+
+
+def test_recipe_may_change_as_long_as_nothing_was_saved(tmp_path):
+    assert finished_metrics(begun(tmp_path / "run", "history.csv").override("epochs=3")) is None
+
+
+def test_folder_that_is_not_empty_is_refused_without_resume(tmp_path):
+    wanted = begun(tmp_path / "run").override("resume=false")
+    with pytest.raises(ValueError, match=r"output_dir must be empty with resume=false; given: .*run with recipe.json"):
+        finished_metrics(wanted)
+    assert finished_metrics(recipe(tmp_path / "new").override("resume=false")) is None
+
+
+def test_folder_that_is_no_run_and_file_are_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("not ours")
+    with pytest.raises(ValueError, match=r"must be empty or hold a run; given: .* with notes.txt and no recipe.json"):
+        finished_metrics(recipe(tmp_path))
+    with pytest.raises(ValueError, match=r"output_dir must be a folder; given: .*notes.txt, a file"):
+        finished_metrics(recipe(tmp_path / "notes.txt"))
+
+
+def test_other_versions_are_named_but_not_refused(tmp_path, caplog):
+    wanted = begun(tmp_path / "run", CHECKPOINT)
+    content = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    write_json(tmp_path / "run" / "recipe.json", {**content, "versions": {**content["versions"], "keras": "3.14.0"}})
+    assert finished_metrics(wanted) is None
+    assert "goes on with another version of keras than it began with" in caplog.text
 
 
 def test_resolved_recipe_lies_in_it_with_the_versions(tmp_path):
