@@ -97,7 +97,8 @@ def any_worker(strategy: tf.distribute.Strategy, *flags: bool) -> tuple[bool, ..
 @functools.lru_cache(maxsize=1)
 def _sum_over_workers(strategy: tf.distribute.Strategy):
     def all_reduced(numbers):
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, numbers)
+        here = tf.identity(numbers)  # on the replica's device, which an argument is not
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
     @tf.function
     def summed(numbers):
