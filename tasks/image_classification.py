@@ -26,8 +26,7 @@ from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
 from mixer_tf.data.sources import open_images
 from mixer_tf.recipe import ImageClassification
-from mixer_tf.training.callbacks import EvaluateAverage
-from mixer_tf.training.fit import fit, shared
+from mixer_tf.training.fit import fit, require_whole_executions
 from mixer_tf.training.layer_groups import freeze
 from mixer_tf.training.losses import create_loss
 from mixer_tf.training.optimizers import averaged_weights, create_optimizer
@@ -60,6 +59,7 @@ def main(recipe: ImageClassification) -> None:
     num_classes = len(source.class_names)
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
     total_steps = min(recipe.epochs * epoch_steps, recipe.steps or sys.maxsize)
+    require_whole_executions(recipe.steps_per_execution, epoch_steps, total_steps)
     with strategy.scope():
         model = classifier(recipe, backbone, num_classes)
         compile_model(recipe, model, epoch_steps, total_steps)
@@ -85,10 +85,8 @@ def main(recipe: ImageClassification) -> None:
         epoch_steps=epoch_steps,
         folder=output,
         **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints"]),
-        callbacks=[
-            *([EvaluateAverage(shared(strategy, evaluation_data, recipe.batch_size))] if recipe.ema else []),
-            *([keras.callbacks.TensorBoard(output / "tensorboard")] if recipe.tensorboard else []),
-        ],
+        evaluate_average=recipe.ema > 0,
+        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if recipe.tensorboard else [],
     )
 
     # Evaluate: on every worker, as none may leave before the others; one of them writes

@@ -14,7 +14,14 @@ import tensorflow as tf
 
 from mixer_tf.checks import require
 from mixer_tf.keras_fixes import build_for_training
-from mixer_tf.training.callbacks import HistoryFile, SaveCheckpoints, StopAfterStep, StopWhenDiverged, TrainingSpeed
+from mixer_tf.training.callbacks import (
+    EvaluateAverage,
+    HistoryFile,
+    SaveCheckpoints,
+    StopAfterStep,
+    StopWhenDiverged,
+    TrainingSpeed,
+)
 from mixer_tf.training.checkpoints import Progress, read_checkpoint, remove_unfinished, restore
 from mixer_tf.training.strategy import is_chief, is_multi_worker
 
@@ -30,6 +37,7 @@ def fit(
     folder: Path,
     checkpoint_every: int | str = "300s",
     keep_checkpoints: int = 2,
+    evaluate_average: bool = False,
     callbacks: list[keras.callbacks.Callback] | None = None,
 ) -> Progress:
     """Train a compiled model up to so many updates, from the newest checkpoint in `folder/checkpoints` where one is.
@@ -49,6 +57,7 @@ def fit(
         folder: where `checkpoints/` and `history.csv` go; all workers must see the same one.
         checkpoint_every: a number of updates, or a time in seconds such as `"300s"`.
         keep_checkpoints: number of the newest checkpoints that are kept.
+        evaluate_average: evaluate the average of the weights too, which the optimizer then keeps.
         callbacks: further ones; they see an epoch's figures before these are written.
 
     Returns:
@@ -58,12 +67,8 @@ def fit(
         ValueError: if a number lies outside its range, or a checkpoint cannot be written or is of another model.
         ConnectionError: if another worker has ended.
     """
-    execution, strategy = model.steps_per_execution, model.distribute_strategy
-    require(
-        epoch_steps % execution == steps % execution == 0,
-        f"steps_per_execution must divide the {epoch_steps} steps of an epoch and the {steps} of the run; "
-        f"given: {execution}",
-    )
+    strategy = model.distribute_strategy
+    require_whole_executions(model.steps_per_execution, epoch_steps, steps)
     build_for_training(model, training_data(start_step=0).element_spec)
     progress, metrics_state = _restored(model, folder / "checkpoints", epoch_steps)
     saving = SaveCheckpoints(
@@ -74,12 +79,16 @@ def fit(
         keep=keep_checkpoints,
         metrics_state=metrics_state,
     )
+    evaluation = share_of_batches(strategy, validation_data, batch_size)
+    evaluation_steps = validation_data().cardinality().numpy() if is_multi_worker(strategy) else None
     arguments = {
-        "validation_data": shared(strategy, validation_data, batch_size),
+        "validation_data": evaluation,
+        "validation_steps": evaluation_steps,  # which a worker's share does not know
         "shuffle": False,  # the data sets shuffle by themselves
         "verbose": 1 if is_chief(strategy) else 0,
         "callbacks": [
             TrainingSpeed(batch_size, progress),
+            *([EvaluateAverage(evaluation, evaluation_steps)] if evaluate_average else []),
             *(callbacks or []),
             StopAfterStep(steps - progress.step),
             StopWhenDiverged(),
@@ -91,7 +100,7 @@ def fit(
         while progress.step < steps:
             epoch, done = divmod(progress.step, epoch_steps)
             model.fit(
-                shared(strategy, training_data, batch_size, start_step=progress.step),
+                share_of_batches(strategy, training_data, batch_size, start_step=progress.step),
                 initial_epoch=epoch,
                 epochs=epoch + 1 if done else math.ceil(steps / epoch_steps),  # first the rest of a broken epoch
                 steps_per_epoch=epoch_steps - done,
@@ -100,8 +109,26 @@ def fit(
     return progress
 
 
-def shared(strategy: tf.distribute.Strategy, dataset: Callable[..., tf.data.Dataset], batch_size: int, **arguments):
-    """The data set as `fit` and `evaluate` take it: of several workers each reads its own share and nothing else."""
+def require_whole_executions(steps_per_execution: int, epoch_steps: int, steps: int) -> None:
+    """Refuse a number of updates at once that does not fit into an epoch and into the run."""
+    require(
+        epoch_steps % steps_per_execution == steps % steps_per_execution == 0,
+        f"steps_per_execution must divide the {epoch_steps} steps of an epoch and the {steps} of the run; "
+        f"given: {steps_per_execution}",
+    )
+
+
+def share_of_batches(
+    strategy: tf.distribute.Strategy, dataset: Callable[..., tf.data.Dataset], batch_size: int, **arguments
+):
+    """Batches as Keras's `fit` and `evaluate` take them: each of several workers reads its own share and nothing else.
+
+    Args:
+        strategy: that of the model.
+        dataset: makes the batches; of several workers, each passes `worker` and `num_workers` for its share of them.
+        batch_size: examples of a batch, over all replicas.
+        **arguments: what else `dataset` takes.
+    """
     if not is_multi_worker(strategy):
         return dataset(**arguments)
 

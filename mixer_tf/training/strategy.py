@@ -148,7 +148,16 @@ def _mirrored(replicas: int | None) -> tf.distribute.Strategy:
     replicas = replicas or 2
     logger.info("this machine has no GPU: %d logical CPUs try the run out, no faster than one", replicas)
     [cpu] = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    except RuntimeError as error:
+        there = len(tf.config.list_logical_devices("CPU"))
+        require(
+            there >= replicas,
+            f"logical CPUs must be made before TensorFlow is first used; given: {there} of {replicas} in a process "
+            "that has used it; start a new one",
+        )
+        logger.debug("%s", error)
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
 
 

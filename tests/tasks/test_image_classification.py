@@ -22,6 +22,9 @@ RECIPE = str(ROOT / "tasks" / "recipes" / "digits_mlp_mixer.py")
 SMALL = ["image_size=16", "batch_size=50", "backbone_arguments.num_blocks=1", "backbone_arguments.hidden_dim=12"]
 
 
+FINISHED = [*SMALL, "steps=40", "epochs=9", "ema=0.9", "mixup=0.2", "tensorboard=true"]
+
+
 def run(*arguments, recipe=RECIPE):
     """Run the task in this process, as `python tasks/image_classification.py RECIPE ...` does; its exit code."""
     sys.argv = [TASK, recipe, *arguments]
@@ -34,14 +37,14 @@ def run(*arguments, recipe=RECIPE):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder in which one short run was made, and another with the same seed."""
+    """A folder in which one short run was made, and another with the same seed, which `runs/again` holds."""
     folder = tmp_path_factory.mktemp("clone")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "argv", sys.argv)
         patch.setenv("COLUMNS", "200")
-        for _ in range(2):
-            assert run(*SMALL, "steps=40", "epochs=9", "ema=0.9", "mixup=0.2", "tensorboard=true") == 0
+        for name in ("digits_mlp_mixer", "again"):
+            assert run(*FINISHED, f"output_dir=runs/{name}") == 0
     return folder
 
 
@@ -80,8 +83,8 @@ def test_run_stops_after_the_step_it_was_told(finished):
     assert int(model.optimizer.iterations) == 40
 
 
-def test_second_run_stands_beside_the_first_and_the_same_seed_gives_the_same_metrics(finished):
-    first, second = (metrics(finished / "runs" / name) for name in ("digits_mlp_mixer", "digits_mlp_mixer-2"))
+def test_same_seed_gives_the_same_metrics(finished):
+    first, second = (metrics(finished / "runs" / name) for name in ("digits_mlp_mixer", "again"))
     for timed in ("train_seconds", "train_images_per_second"):
         del first[timed], second[timed]
     assert first == second
@@ -91,13 +94,46 @@ def test_second_run_stands_beside_the_first_and_the_same_seed_gives_the_same_met
 
 def test_exported_model_gives_the_scores_of_the_averaged_weights(finished):
     model = keras.models.load_model(finished / "runs" / "digits_mlp_mixer" / "model_ema.keras")
-    folder = finished / "saved_models" / "digits_mlp_mixer" / "2"  # both runs export the same model
+    folder = finished / "saved_models" / "digits_mlp_mixer" / "1"
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
     png = tf.io.encode_png(np.random.default_rng(0).integers(256, size=(9, 11, 3)).astype("uint8"))
     outputs = signature(image_bytes=png[None])
     logits = model.predict(model.preprocessing(decode_image(png))[None], verbose=0)
     np.testing.assert_allclose(outputs["scores"], keras.ops.softmax(logits), atol=1e-5)
     assert [name.decode() for name in outputs["classes"].numpy()[0]] == list("0123456789")
+
+
+def test_finished_run_is_left_as_it_is(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    assert run(*FINISHED, "output_dir=runs/again") == 0
+    assert "this run has finished; another output_dir trains anew" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_finished_run_is_never_overwritten(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert run(*FINISHED, "output_dir=runs/again", "resume=false") == 2
+    assert "output_dir must be empty with resume=false; given: runs/again" in capsys.readouterr().err
+    assert run(*FINISHED, "output_dir=runs/again", "seed=5") == 2
+    assert "begun with another seed (0, now 5)" in capsys.readouterr().err
+
+
+def test_replicas_micro_batches_and_several_steps_at_once_train_as_one_replica_does(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr("mixer_tf.training.fit.signal.signal", lambda *arguments: None)  # the test's own stays
+    parts = ["batch_size=52", "steps=6", "optimizer=sgd", "export=false", "head_dropout=0"]
+    for name, more in {
+        "one": [],
+        "two": ["strategy=mirrored", "accumulate_steps=2", "steps_per_execution=3", "epochs=2"],
+    }.items():
+        assert run(*SMALL, *parts, *more, f"output_dir={name}") == 0
+    one, two = (metrics(tmp_path / name) for name in ("one", "two"))
+    assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
+    assert one["steps"] == two["steps"] == 6
 
 
 def test_training_goes_on_from_an_earlier_run_with_a_new_head(finished, monkeypatch, capsys):
@@ -217,6 +253,13 @@ def bad_inputs(folder):
         "crop of nothing": (["crop=0"], "crop must be greater than 0"),
         "no interpolation": (["interpolation=cubic"], "interpolation must be one of"),
         "no blocks": (["backbone_arguments.num_blocks=0"], "num_blocks must be at least 1; given: 0"),
+        "parameter server": (["strategy=parameter_server"], "its workers do not wait for each other"),
+        "no worker": (["strategy=multi_worker"], "strategy=multi_worker needs TF_CONFIG, as in"),
+        "batch of replicas": (["strategy=mirrored", "batch_size=51"], "51; nearest: 52"),
+        "batch of micro-batches": (["accumulate_steps=7", "batch_size=51"], "given: 51; nearest: 49"),
+        "steps at once": (["steps_per_execution=5"], "steps_per_execution must divide the"),
+        "checkpoint time": (["checkpoint_every=5m"], "a number of updates such as 500, or a time such as 300s"),
+        "no checkpoints": (["checkpoint_every=0"], "checkpoint_every must be a number of updates"),
         "keras file of another": ([f"initial_weights={keras_file(folder / 'resnet.keras')}"], "looks like resnet"),
     }
 
@@ -250,6 +293,13 @@ def inputs(tmp_path_factory):
         "no interpolation",
         "no blocks",
         "keras file of another",
+        "parameter server",
+        "no worker",
+        "batch of replicas",
+        "batch of micro-batches",
+        "steps at once",
+        "checkpoint time",
+        "no checkpoints",
     ],
 )
 def test_bad_input_ends_with_exit_code_2_and_one_line(name, inputs, tmp_path, monkeypatch, capsys):

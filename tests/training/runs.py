@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.keras_fixes import Model
-from mixer_tf.training.fit import shared
+from mixer_tf.training.fit import share_of_batches
 from mixer_tf.training.optimizers import create_optimizer
 from mixer_tf.training.strategy import create_strategy
 
@@ -87,8 +87,8 @@ def result_of(strategy, run: Run, accumulate_steps: int = 1, **arguments) -> dic
     with strategy.scope():
         network = compiled(run)
     network.accumulate_steps = accumulate_steps
-    training = shared(strategy, lambda **part: dataset(run, **part), BATCH_SIZE, start_step=0)
-    evaluation = shared(strategy, lambda **part: dataset(run, **part), BATCH_SIZE)
+    training = share_of_batches(strategy, lambda **part: dataset(run, **part), BATCH_SIZE, start_step=0)
+    evaluation = share_of_batches(strategy, lambda **part: dataset(run, **part), BATCH_SIZE)
     history = network.fit(training, steps_per_epoch=STEPS, verbose=0, **arguments).history
     figures = network.evaluate(evaluation, verbose=0, return_dict=True)
     return {
