@@ -126,7 +126,11 @@ class _TensorFlowTraining(_Mixin):
         return loss, y_pred, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
-_Training: Any = _TensorFlowTraining if keras.backend.backend() == "tensorflow" else object
+class _OwnTraining(_Mixin):
+    """Keras's trainers for other backends are left alone."""
+
+
+_Training: Any = _TensorFlowTraining if keras.backend.backend() == "tensorflow" else _OwnTraining
 
 
 @keras.saving.register_keras_serializable(package="mixer_tf")

@@ -73,7 +73,8 @@ def main(recipe: ImageClassification) -> None:
 
     # Fit, from the newest checkpoint where there is one
     output, export_folder = Path(recipe.output_dir), Path("saved_models") / Path(recipe.output_dir).name
-    if is_chief(strategy):
+    writes = is_chief(strategy)  # of several workers one
+    if writes:
         create_run_folder(recipe)
         if recipe.export:
             export_folder.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before the training
@@ -86,7 +87,7 @@ def main(recipe: ImageClassification) -> None:
         folder=output,
         **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints"]),
         evaluate_average=recipe.ema > 0,
-        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if recipe.tensorboard else [],
+        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if writes and recipe.tensorboard else [],
     )
 
     # Evaluate: on every worker, as none may leave before the others; one of them writes
@@ -106,7 +107,7 @@ def main(recipe: ImageClassification) -> None:
         with averaged_weights(model):
             average = evaluate_classifier(*predict_with_labels(model, evaluation_data()), source.class_names)
         metrics |= {f"ema_{name}": value for name, value in average.metrics.items()}
-    if not is_chief(strategy):
+    if not writes:
         return
     model.save(output / "model.keras")
     worst = {index: source.evaluation.read(index)["image"].numpy() for index in result.most_wrong()}

@@ -147,7 +147,7 @@ def _restored(model: keras.Model, folder: Path, epoch_steps: int):
     if found is None:
         return Progress(), None
     state, progress = found
-    restore(model, state, ("model", "optimizer"))
+    restore(model, state, ("model", "optimizer", "metrics"))
     return progress, state if progress.step % epoch_steps else None
 
 

@@ -137,6 +137,42 @@ def test_distributed_batches_are_the_same_batches():
         np.testing.assert_array_equal(next(distributed)[0], images)
 
 
+@pytest.mark.parametrize("start_step", [0, 7])
+def test_workers_together_make_the_batches_of_one(start_step):
+    split, reads = numbered()
+    augmentation = Augmentation(flip=True, color_jitter=0.3)  # of single pictures, not of pairs
+    whole = take(train(augmentation=augmentation, start_step=start_step), 9)
+    first = take(train(split, augmentation, start_step=start_step, worker=0, num_workers=2), 9)
+    second = take(train(augmentation=augmentation, start_step=start_step, worker=1, num_workers=2), 9)
+    for (images, labels), one, other in zip(whole, first, second, strict=True):
+        np.testing.assert_array_equal(images, np.concatenate([one[0], other[0]]))
+        np.testing.assert_array_equal(labels, np.concatenate([one[1], other[1]]))
+    assert reads.numpy() < 500  # whatever the first step, nothing is read to be skipped
+
+
+def test_workers_mix_other_pairs():
+    pairs = [take(train(worker=worker, num_workers=2), 1)[0][1] for worker in (0, 1)]
+    assert not np.array_equal(*pairs)
+
+
+def test_workers_evaluate_disjoint_shares_that_are_complete_and_read_nothing_else():
+    parts, all_reads = [], []
+    for worker in range(3):
+        split, reads = numbered()
+        options = {"num_classes": 3, "batch_size": 6, "worker": worker, "num_workers": 3}
+        dataset = eval_dataset(split, preprocessing=NUMBERS, **options)
+        parts.append(list(itertools.chain(*indices(dataset.as_numpy_iterator()))))
+        all_reads.append(int(reads.numpy()))
+    assert sorted(itertools.chain(*parts)) == list(range(23))
+    assert parts[0][:4] == [0, 1, 6, 7]
+    assert all_reads == [8, 8, 7] == [len(part) for part in parts]
+
+
+def test_batch_must_be_a_multiple_of_the_workers():
+    with pytest.raises(ValueError, match="batch_size must be a multiple of the 3 workers; given: 4"):
+        train(worker=0, num_workers=3)
+
+
 def test_digits_go_through():
     source = open_images("digits")
     preprocessing = Preprocessing((32, 24))
