@@ -1,7 +1,7 @@
 """AS-MLP on scikit-learn's digits, two stages of patches of 2 pixels.
 
 Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32:
-99.7 % of the held-out fifth, 210,770 parameters, 55 s of training.
+99.7 % of the held-out fifth, 210,770 parameters, 50 s of training.
 
     python tasks/image_classification.py tasks/recipes/digits_as_mlp.py
 """

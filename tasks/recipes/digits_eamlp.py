@@ -1,7 +1,7 @@
 """EAMLP on scikit-learn's digits, with average pooling: from four tokens, the class token learns slowly.
 
 Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32:
-98.9 % of the held-out fifth, 219,760 parameters, 62 s of training.
+98.9 % of the held-out fifth, 219,760 parameters, 44 s of training.
 
     python tasks/image_classification.py tasks/recipes/digits_eamlp.py
 """
