@@ -34,7 +34,7 @@ class _TensorFlowTraining(_Mixin):
         _check_training(self)
         if self._distribute_strategy is None and self.accumulate_steps == 1:
             return
-        if iterator is not None and not self._compile_loss.built:
+        if iterator is not None and not (self._compile_loss and self._compile_loss.built):
             _, _, batches = next(iter(iterator))
             local_results = self.distribute_strategy.experimental_local_results
             data_batch = tree.map_structure(lambda x: local_results(x)[0], next(batches))
@@ -122,7 +122,8 @@ class _TensorFlowTraining(_Mixin):
             y_pred = self(x, training=True)
             loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=loss_weight, training=True)
             loss = loss if _reductions(self) & SUMS else loss / self.accumulate_steps
-        gradients = tape.gradient(loss, self.trainable_weights, unconnected_gradients="zero")
+            scaled_loss = self.optimizer.scale_loss(loss)  # for float16
+        gradients = tape.gradient(scaled_loss, self.trainable_weights, unconnected_gradients="zero")
         return loss, y_pred, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
@@ -254,7 +255,7 @@ def _mend_losses(model) -> None:
 
     Keras adds scalars up where it should average them, and divides masked losses by the weights of each part alone.
     """
-    entries = model._compile_loss._flat_losses
+    entries = model._compile_loss._flat_losses if model._compile_loss else []
     for place, entry in enumerate(entries):
         loss = object.__new__(type(entry.loss))
         loss.__dict__.update(entry.loss.__dict__)  # the user's own stays as it is, and `copy` wants to serialise it

@@ -10,6 +10,7 @@ import logging
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.config import disable_op_determinism
 
 # Two devices, for those tests that train on several; they must be there before TensorFlow is first used.
 [_cpu] = tf.config.list_physical_devices("CPU")
@@ -24,7 +25,8 @@ def strategy():
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """The same random numbers for every test, whatever ran before, and float32."""
+    """The same random numbers for every test, whatever ran before, float32, and what a program turns on turned off."""
+    disable_op_determinism()
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(0)
 

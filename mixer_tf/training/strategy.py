@@ -13,6 +13,8 @@ import functools
 import json
 import logging
 import os
+import socket
+import time
 
 import keras
 import tensorflow as tf
@@ -171,6 +173,8 @@ def _multi_worker() -> tf.distribute.Strategy:
             f"strategy=multi_worker needs TF_CONFIG, as in {TF_CONFIG}, or a job step of Slurm; given: neither",
         )
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+    cluster = resolver.cluster_spec().as_dict()
+    wait_for_workers([*cluster.get("chief", []), *cluster["worker"]], cluster[resolver.task_type][resolver.task_id])
     communication = tf.distribute.experimental.CommunicationImplementation
     gpus = tf.config.list_physical_devices("GPU")
     options = tf.distribute.experimental.CommunicationOptions(
@@ -179,8 +183,53 @@ def _multi_worker() -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver, communication_options=options)
 
 
+def wait_for_workers(addresses: list[str], own: str, patience: float = 600.0) -> None:
+    """Wait until a process listens at the address of every worker, as this one does meanwhile at its own.
+
+    TensorFlow waits for them too, but an hour long, without a word and deaf to Ctrl-C.
+
+    Args:
+        addresses: `host:port` of all workers.
+        own: that of this process.
+        patience: seconds to wait.
+
+    Raises:
+        ValueError: when a worker is missing at the end, or this one's port is taken.
+    """
+    missing, end, port = [address for address in addresses if address != own], time.monotonic() + patience, _port(own)
+    try:
+        listener = socket.create_server(("", port))
+    except OSError as error:
+        raise ValueError(f"the port of {own} must be free for this worker; given: {error.strerror}") from error
+    with listener:
+        while missing:
+            logger.info("waiting for the workers at %s", ", ".join(missing))
+            for _ in range(50):
+                missing = [address for address in missing if not _listens(address)]
+                if not missing:
+                    return
+                time.sleep(0.2)
+                require(
+                    time.monotonic() < end,
+                    f"all workers must start within {patience:.0f} s; given: none at {', '.join(missing)}; start them "
+                    "with the same command",
+                )
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection((address.rpartition(":")[0], _port(address)), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 def _tf_config() -> dict:
-    """The environment's TF_CONFIG, checked: TensorFlow waits for ever for a worker that a typing error invents."""
+    """The environment's TF_CONFIG, checked: a typing error must not invent a worker that never comes."""
     text = os.environ["TF_CONFIG"]
     try:
         config = json.loads(text)

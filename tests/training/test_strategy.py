@@ -1,6 +1,10 @@
 """Strategies by name: what is chosen, what is refused, and what a batch must divide by."""
 
 import logging
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import pytest
@@ -13,6 +17,7 @@ from mixer_tf.training.strategy import (
     is_multi_worker,
     require_divisible,
     synchronize_batch_norm,
+    wait_for_workers,
 )
 
 TWO_WORKERS = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
@@ -138,3 +143,43 @@ def test_every_batch_norm_is_synchronised_and_counted():
     model = keras.Model(x, y)
     assert synchronize_batch_norm(model) == 2
     assert all(layer.synchronized for layer in model.layers if "batch" in layer.name)
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [free.getsockname()[1] for free in sockets]
+    for free in sockets:
+        free.close()
+    return ports
+
+
+def test_workers_wait_for_each_other_whoever_comes_first():
+    addresses = [f"localhost:{port}" for port in free_ports(3)]
+    all_there = threading.Barrier(3, timeout=20)
+
+    def worker(address, delay):
+        time.sleep(delay)
+        wait_for_workers(addresses, address, patience=20)
+        with socket.create_server(("", int(address.partition(":")[2]))):  # as TensorFlow listens from then on
+            all_there.wait()
+
+    with ThreadPoolExecutor() as pool:
+        for result in [
+            pool.submit(worker, address, delay) for address, delay in zip(addresses, (0, 0.5, 1), strict=True)
+        ]:
+            result.result(timeout=30)
+
+
+def test_worker_that_never_comes_is_named(caplog):
+    own, other = (f"localhost:{port}" for port in free_ports(2))
+    message = f"all workers must start within 1 s; given: none at {other}; start them with the same command"
+    with caplog.at_level(logging.INFO, logger="mixer_tf"), pytest.raises(ValueError, match=message):
+        wait_for_workers([own, other], own, patience=1)
+    assert caplog.messages == [f"waiting for the workers at {other}"]
+
+
+def test_port_of_a_worker_that_another_process_has_is_refused():
+    with socket.create_server(("", 0)) as taken:
+        address = f"localhost:{taken.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"the port of {address} must be free for this worker"):
+            wait_for_workers([address], address)
