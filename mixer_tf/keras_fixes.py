@@ -96,17 +96,21 @@ class _TensorFlowTraining(_Mixin):
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def _accumulate(self, learn, batch):
-        """The gradients of an update, summed over its micro-batches, one after the other."""
+        """The gradients of an update, summed over its micro-batches, one after the other; None for an unused weight."""
         count = self.accumulate_steps
         micro_batches = _map(lambda x: tf.reshape(x, (count, -1, *x.shape[1:])), batch)
 
-        def next_micro_batch(i, *sums):
-            gradients = self._measure(learn, *_map(lambda x: x[i], micro_batches))
-            return i + 1, *(total + gradient for total, gradient in zip(sums, gradients, strict=True))
+        def gradients_of(i):
+            return self._measure(learn, *_map(lambda x: x[i], micro_batches))
 
-        zeros = [tf.zeros(weight.shape, weight.dtype) for weight in self.trainable_weights]
-        loop = tf.while_loop(lambda i, *sums: i < count, next_micro_batch, (0, *zeros), parallel_iterations=1)
-        return loop[1:]
+        def add_next(i, *sums):
+            used = [gradient for gradient in gradients_of(i) if gradient is not None]
+            return i + 1, *(total + gradient for total, gradient in zip(sums, used, strict=True))
+
+        first = gradients_of(0)  # by itself, as it says which weights are used
+        used = [gradient for gradient in first if gradient is not None]
+        sums = iter(tf.while_loop(lambda i, *sums: i < count, add_next, (1, *used), parallel_iterations=1)[1:])
+        return [None if gradient is None else next(sums) for gradient in first]
 
     def _measure(self, learn, x, y, sample_weight, loss_weight):
         """The gradients of one micro-batch; its loss and its predictions go into the metrics."""
@@ -123,8 +127,8 @@ class _TensorFlowTraining(_Mixin):
             loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=loss_weight, training=True)
             loss = loss if _reductions(self) & SUMS else loss / self.accumulate_steps
             scaled_loss = self.optimizer.scale_loss(loss)  # for float16
-        gradients = tape.gradient(scaled_loss, self.trainable_weights, unconnected_gradients="zero")
-        return loss, y_pred, [tf.convert_to_tensor(gradient) for gradient in gradients]
+        gradients = tape.gradient(scaled_loss, self.trainable_weights)
+        return loss, y_pred, _map(tf.convert_to_tensor, gradients)
 
 
 class _OwnTraining(_Mixin):
@@ -150,6 +154,9 @@ class Model(_Training, keras.Model):
         accumulate_steps: number of micro-batches of one update, to train with batches that do not fit into memory; the
             batch of each replica must divide by it. The update is that of the whole batch, but that a
             BatchNormalization sees one micro-batch at a time. Set it before `fit`.
+
+    All training batches must be equally large (`drop_remainder=True`): the mean over replicas or micro-batches of
+    unequal size is not that over the batch.
     """
 
     preprocessing: Preprocessing | None = None
@@ -220,13 +227,24 @@ def _clips(optimizer) -> bool:
 
 def _reductions(model) -> set[str]:
     """How the losses combine the examples of a batch; what is no Loss object has Keras's default, the mean."""
-    return {getattr(loss, "reduction", "sum_over_batch_size") for loss in tree.flatten(model.loss)}
+    given = [loss for loss in tree.flatten(model.loss) if loss is not None]
+    return {str(getattr(loss, "reduction", "sum_over_batch_size")).lower() for loss in given}
 
 
 def _check_training(model) -> None:
     """Refuse what Keras would train wrongly without a word."""
     replicas, micro_batches = model.distribute_strategy.num_replicas_in_sync, model.accumulate_steps
     reductions = _reductions(model)
+    if replicas * micro_batches > 1:
+        require(
+            "none" not in reductions,
+            "a loss on several replicas or micro-batches must be a mean or a sum; given: reduction='none'",
+        )
+        require(
+            all(getattr(output, "_keras_mask", None) is None for output in model.outputs),
+            "a mask must be given as sample weights on several replicas or micro-batches, with "
+            f"reduction={MASKED!r}; given: an output with a mask of Keras, as of Embedding(mask_zero=True)",
+        )
     if micro_batches > 1:
         require(
             not reductions & SUMS or (reductions <= SUMS and not model.losses),
@@ -235,7 +253,7 @@ def _check_training(model) -> None:
         )
     if replicas > 1:
         require(
-            all(layer.compute_dtype != "float16" for layer in model.layers),
+            all(layer.compute_dtype != "float16" for layer in model._flatten_layers()),
             f"float16 must be trained on one replica; given: {replicas}, of which Keras asks only the first whether "
             "its gradients are finite; use mixed_bfloat16",
         )
@@ -261,7 +279,7 @@ def _mend_losses(model) -> None:
         loss.__dict__.update(entry.loss.__dict__)  # the user's own stays as it is, and `copy` wants to serialise it
         loss.call = _per_example(loss.call)
         if loss.reduction == MASKED:
-            loss.reduction = "sum"  # of losses whose weights sum to 1, see `_global_share`
+            loss.reduction, loss.is_masked = "sum", True  # with weights that sum to 1, see `_global_share`
         entries[place] = entry._replace(loss=loss)
 
 
@@ -284,19 +302,21 @@ def _global_share(model, sample_weight):
     """The weights of the masked losses, divided by their sum over the global batch; the others as they are."""
     if not _is_masked(model):
         return sample_weight
-    masked = tree.map_structure(lambda loss: getattr(loss, "reduction", None) == MASKED, model.loss)
     require(
         sample_weight is not None,
         f"a loss with reduction={MASKED!r} needs sample weights on several replicas or micro-batches; given: none",
     )
 
-    def share(is_masked, weight):
-        if not is_masked:
-            return weight
+    def share(weight):
         total = tf.distribute.get_replica_context().all_reduce("SUM", tf.reduce_sum(weight))
         return tf.math.divide_no_nan(weight, total)
 
-    return tree.map_structure(share, masked, sample_weight)
+    if not tree.is_nested(sample_weight):
+        return share(sample_weight)
+    masked = {entry.path[0] for entry in model._compile_loss._flat_losses if getattr(entry.loss, "is_masked", False)}
+    if isinstance(sample_weight, dict):
+        return {name: share(weight) if name in masked else weight for name, weight in sample_weight.items()}
+    return type(sample_weight)(share(weight) if i in masked else weight for i, weight in enumerate(sample_weight))
 
 
 def _differ_by_replica(model) -> None:

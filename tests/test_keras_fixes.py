@@ -221,6 +221,50 @@ def test_keras_files_do_not_hold_the_state_of_dropout(tmp_path):
     assert other.get_layer("dropout").seed_generator.state.numpy()[1] == 0
 
 
+def two_outputs(strategy, model_class, losses, micro=1):
+    """The weights of a model with two outputs and the losses that `fit` reports; each output has weights of its own."""
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        x = keras.Input((6,))
+        hidden = keras.layers.Dense(5, activation="tanh", name="fc1")(x)
+        model = model_class(x, {name: keras.layers.Dense(3, name=name)(hidden) for name in ("a", "b")})
+        model.compile(create_optimizer("sgd", learning_rate=0.1, weight_decay=0.1), losses)
+    model.accumulate_steps = micro
+    data = batches(weighted=True).map(lambda x, y, w: (x, {"a": y, "b": y}, {"a": w, "b": w[::-1] + 1.0}))
+    history = model.fit(data, steps_per_epoch=4, verbose=0).history
+    return [*model.get_weights(), np.array(history["loss"])]
+
+
+@pytest.mark.parametrize("micro", [1, 2])
+@pytest.mark.parametrize("second", ["masked", "mean", "none"])
+def test_each_of_two_outputs_has_its_own_loss(strategy, second, micro):
+    mean = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    losses = {"a": masked_loss(), "b": {"masked": masked_loss(), "mean": mean, "none": None}[second]}
+    if second == "mean" and micro > 1:
+        with pytest.raises(ValueError, match="all means, or all sums"):
+            two_outputs(strategy, Model, losses, micro)
+        return
+    for ours, expected in zip(
+        two_outputs(strategy, Model, losses, micro), two_outputs(ONE, keras.Model, losses), strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", ["replicas", "micro-batches"])
+def test_masks_of_keras_and_unreduced_losses_are_refused(strategy, parts):
+    chosen, micro = (strategy, 1) if parts == "replicas" else (ONE, 2)
+    with chosen.scope():
+        x = keras.Input((7,), dtype="int32")
+        masked = Model(x, keras.layers.Dense(3)(keras.layers.Embedding(5, 4, mask_zero=True)(x)))
+        masked.compile("sgd", "sparse_categorical_crossentropy")
+    masked.accumulate_steps = micro
+    tokens = np.ones((8, 7), "int32")
+    with pytest.raises(ValueError, match="a mask must be given as sample weights"):
+        masked.fit(tokens, tokens, verbose=0)
+    with pytest.raises(ValueError, match="must be a mean or a sum; given: reduction='none'"):
+        trained(chosen, Model, loss=keras.losses.SparseCategoricalCrossentropy(True, reduction="none"), micro=micro)
+
+
 def test_losses_that_cannot_be_shared_by_micro_batches_are_refused():
     model = network(Model)
     model.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(True, reduction="sum"), "mse"])

@@ -23,7 +23,7 @@ from mixer_tf.training.callbacks import (
     TrainingSpeed,
 )
 from mixer_tf.training.checkpoints import Progress, read_checkpoint, remove_unfinished, restore
-from mixer_tf.training.strategy import is_chief, is_multi_worker
+from mixer_tf.training.strategy import is_chief, is_multi_worker, require_same_step
 
 
 def fit(
@@ -71,6 +71,7 @@ def fit(
     require_whole_executions(model.steps_per_execution, epoch_steps, steps)
     build_for_training(model, training_data(start_step=0).element_spec)
     progress, metrics_state = _restored(model, folder / "checkpoints", epoch_steps)
+    require_same_step(strategy, progress.step)
     saving = SaveCheckpoints(
         folder / "checkpoints",
         progress,

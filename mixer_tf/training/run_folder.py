@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 FREE_TO_CHANGE = {  # what does not decide how a run turns out, so that it may go on with another value
     *("output_dir", "resume", "export", "data_dir", "tensorboard", "checkpoint_every", "keep_checkpoints"),
-    *("strategy", "replicas", "tpu", "steps_per_execution"),
+    *("strategy", "replicas", "tpu"),
 }
 
 
@@ -48,7 +48,10 @@ def finished_metrics(recipe: Recipe) -> dict[str, float] | None:
 def create_run_folder(recipe: Recipe) -> Path:
     """Make the recipe's `output_dir` and write the recipe into it, with the versions that it runs with."""
     folder = Path(recipe.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"output_dir must be a folder that can be made; given: {folder}: {error.strerror}") from error
     write_json(folder / "recipe.json", {**dataclasses.asdict(recipe), "versions": _versions()})
     return folder
 

@@ -109,6 +109,16 @@ def _sum_over_workers(strategy: tf.distribute.Strategy):
     return summed
 
 
+def require_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Refuse workers that did not find the same checkpoint."""
+    if is_multi_worker(strategy):
+        total, workers = _sum_over_workers(strategy)(tf.constant([step, 1], tf.float32)).numpy()
+        require(
+            total == step * workers,
+            f"output_dir must be one folder that all workers see; given: step {step} in this worker's, another in others'",
+        )
+
+
 def require_divisible(batch_size: int, strategy: tf.distribute.Strategy, accumulate_steps: int = 1) -> None:
     """Refuse a global batch that cannot be shared equally by replicas and micro-batches; the nearest is named."""
     parts = strategy.num_replicas_in_sync * accumulate_steps
@@ -234,8 +244,10 @@ def _tf_config() -> dict:
     try:
         config = json.loads(text)
         workers, task = config["cluster"], config["task"]
+        addresses = [address for job in workers.values() for address in job]
         valid = 0 <= task["index"] < len(workers[task["type"]]) and task["type"] in ("chief", "worker")
-    except (ValueError, KeyError, TypeError):
+        valid = valid and len(set(addresses)) == len(addresses) and all(_port(address) for address in addresses)
+    except (ValueError, KeyError, TypeError, AttributeError):
         valid = False
     require(valid, f"TF_CONFIG must name the workers and which one this is, as in {TF_CONFIG}; given: {text}")
     return config

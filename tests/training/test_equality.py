@@ -73,6 +73,11 @@ def test_two_micro_batches(name, replicas, strategy, expected):
     assert_equal(result_of(chosen, RUNS[name], accumulate_steps=2), expected[name])
 
 
+def test_keras_cannot_fit_with_several_workers(worker_results):
+    """When this fails, Keras has mended it, and `_maybe_symbolic_build` in `mixer_tf/keras_fixes.py` can go."""
+    assert all("Attempt to convert a value (PerReplica" in str(file["stock_error"]) for file in worker_results)
+
+
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("worker", [0, 1])
 def test_two_processes(name, worker, worker_results, expected):

@@ -56,6 +56,12 @@ def test_what_does_not_decide_the_result_may_change(tmp_path):
     assert finished_metrics(wanted) is None
 
 
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ValueError, match=r"output_dir must be a folder that can be made; given: .*: Not a directory"):
+        create_run_folder(recipe(tmp_path / "file" / "run"))
+
+
 def test_recipe_may_change_as_long_as_nothing_was_saved(tmp_path):
     assert finished_metrics(begun(tmp_path / "run", "history.csv").override("epochs=3")) is None
 

@@ -113,6 +113,8 @@ def test_what_does_not_fit_is_refused_in_one_sentence(arguments, message):
         '{"cluster": {"worker": ["a:1"]}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
     ],
 )
 def test_wrong_tf_config_is_refused_before_tensorflow_waits_for_a_worker_that_never_comes(text, monkeypatch):
