@@ -115,7 +115,7 @@ def require_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
         total, workers = _sum_over_workers(strategy)(tf.constant([step, 1], tf.float32)).numpy()
         require(
             total == step * workers,
-            f"output_dir must be one folder that all workers see; given: step {step} in this worker's, another in others'",
+            f"output_dir must be one folder that all workers see; given: step {step} in this worker's, not in all",
         )
 
 
