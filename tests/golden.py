@@ -25,16 +25,14 @@ import mixer_tf as mt
 from tests.golden_configs import BUILDERS
 from tests.golden_configs.config import Config
 
+LOGITS_TOLERANCE = {"atol": 5e-5, "rtol": 1e-5}
 INPUTS = {"attention_mask": "padding_mask"}
 """The reference's words for our inputs."""
 
 DICT_OUTPUTS = {"logits": "mlm_logits", "features": "sequence"}
 """The same for a model that names its outputs."""
 
-LOGITS_TOLERANCE = {"atol": 5e-5, "rtol": 1e-5}
 FEATURE_TOLERANCE = {"atol": 2e-4, "rtol": 1e-4}
-NOISE = 2e-6
-"""Rounding as a share of the largest number of an output: features in the thousands are never equal to 2e-4."""
 
 
 def compare(path: Path) -> dict[str, float]:
@@ -62,13 +60,9 @@ def compare(path: Path) -> dict[str, float]:
     for name, reference in expected.items():
         ours = keras.ops.convert_to_numpy(computed[name]).reshape(reference.shape)
         errors[name] = float(np.abs(ours - reference).max())
-        if not _close(ours, reference, **(LOGITS_TOLERANCE if name.endswith("logits") else FEATURE_TOLERANCE)):
+        if not np.allclose(ours, reference, **(LOGITS_TOLERANCE if name.endswith("logits") else FEATURE_TOLERANCE)):
             raise ValueError(f"{name} differ from the reference by up to {errors[name]:.1e}")
     return errors
-
-
-def _close(ours, reference, *, atol, rtol) -> bool:
-    return np.allclose(ours, reference, rtol=rtol, atol=max(atol, NOISE * np.abs(reference).max()))
 
 
 def under(prefix: str, arrays: dict) -> dict:
