@@ -20,18 +20,28 @@ SomeRecipe = TypeVar("SomeRecipe", bound="Recipe")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every task shares. Sizes are in pixels, the batch is the global batch, learning rates are not scaled.
+    """What every task shares. The batch is the global batch, learning rates are not scaled, rates are 0 to 1.
 
     Attributes:
         backbone: a name from `mixer_tf.list_backbones()`.
         backbone_arguments: arguments of the backbone's builder, in place of the variant's own.
-        image_size: side, or (height, width).
         data: where the examples come from; the task says what it reads.
         data_dir: where TensorFlow Datasets keeps its data; None for its own default.
         batch_size: examples of one update, over all replicas.
         epochs: passes over the training split.
         steps: stop after so many updates; None for all epochs.
         learning_rate: its highest value.
+        schedule: `cosine`, `linear`, `step` or `constant`.
+        warmup_epochs: epochs in which the learning rate rises from 0; at most half of the run.
+        final_learning_rate: what the schedule ends with.
+        optimizer: `adamw`, `sgd` or `lamb`.
+        weight_decay: as the optimizer's paper defines it; never on biases, norms and position tables.
+        momentum: of `sgd`.
+        beta_2: decay of the second moment of `adamw` and `lamb`.
+        clip_norm: largest global norm of the gradient; None for no clipping.
+        ema: momentum of the moving average of the weights, which is evaluated beside the raw ones; 0 for none.
+        layer_decay: factor of the learning rate from each block to the one before it.
+        synchronized_norm: let each BatchNormalization take its mean and variance over the batch of all replicas.
         seed: decides initial weights, order, augmentation and dropout.
         precision: `float32` or `mixed_bfloat16`.
         strategy: `none` (one device), `mirrored` (all GPUs of this machine), `multi_worker` (several machines), `tpu`,
@@ -45,18 +55,29 @@ class Recipe:
         resume: go on with what is in `output_dir`; false refuses a folder that is not empty.
         checkpoint_every: number of updates between two checkpoints, or a time in seconds such as `300s`.
         keep_checkpoints: number of the newest checkpoints that are kept.
+        tensorboard: write TensorBoard logs too.
         export: write a SavedModel to `saved_models/<name of output_dir>/<next version>` at the end.
     """
 
     backbone: str
     backbone_arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    image_size: int | tuple[int, int] = 224
     data: str
     data_dir: str | None = None
     batch_size: int
     epochs: int
     steps: int | None = None
     learning_rate: float
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    final_learning_rate: float = 0.0
+    optimizer: str = "adamw"
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    beta_2: float = 0.999
+    clip_norm: float | None = None
+    ema: float = 0.0
+    layer_decay: float = 1.0
+    synchronized_norm: bool = False
     seed: int = 0
     precision: str = "float32"
     strategy: str = "auto"
@@ -69,6 +90,7 @@ class Recipe:
     resume: bool = True
     checkpoint_every: int | str = "300s"
     keep_checkpoints: int = 2
+    tensorboard: bool = False
     export: bool = True
 
     def __post_init__(self):
@@ -78,21 +100,17 @@ class Recipe:
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         require(self.steps is None or self.steps >= 1, f"steps must be at least 1 or None; given: {self.steps}")
         require(self.learning_rate > 0, f"learning_rate must be above 0; given: {self.learning_rate}")
-        require(min(self.image_shape) > 0, f"image_size must be N or HxW above 0; given: {self.image_size}")
+        require(self.warmup_epochs >= 0, f"warmup_epochs must be at least 0; given: {self.warmup_epochs}")
         self._one_of("precision", ("float32", "mixed_bfloat16"))
         every = self.checkpoint_every
         require(
             every >= 1 if isinstance(every, int) else re.fullmatch(r"\d+(\.\d+)?s", every),
             f"checkpoint_every must be a number of updates such as 500, or a time such as 300s; given: {every!r}",
         )
-        for name in {"name", "image_shape"} & set(self.backbone_arguments):
-            raise ValueError(f"backbone_arguments must not have {name}; the recipe has backbone and image_size for it")
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, 3)."""
-        height, width = (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
-        return (height, width, 3)
+        for name in ("name", "image_shape", "sequence_length", "vocab_size"):
+            require(
+                name not in self.backbone_arguments, f"backbone_arguments must not have {name}; other keys say that"
+            )
 
     def override(self: SomeRecipe, assignment: str) -> SomeRecipe:
         """The recipe with one field set from text, as on the command line.
@@ -123,16 +141,17 @@ class Recipe:
         """The values of some fields, as keyword arguments for whoever takes them."""
         return {name: getattr(self, name) for name in names}
 
-    def _one_of(self, field: str, allowed: tuple[str, ...]) -> None:
+    def _one_of(self, field: str, allowed: tuple[str | None, ...]) -> None:
         value = getattr(self, field)
-        require(value in allowed, f"{field} must be one of {', '.join(allowed)}; given: {value!r}")
+        require(value in allowed, f"{field} must be one of {', '.join(map(str, allowed))}; given: {value!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageClassification(Recipe):
-    """What `tasks/image_classification.py` needs besides. Rates and probabilities are 0 to 1.
+class ImageRecipe(Recipe):
+    """What the tasks on pictures share. Sizes are in pixels.
 
     Attributes:
+        image_size: side, or (height, width).
         train_split: split of the data to train on; None for `train`.
         eval_split: split that the figures come from; None for `validation`, or `test` where there is none.
         skip_broken: leave out pictures that cannot be decoded, and count them; otherwise they stop the run.
@@ -144,6 +163,42 @@ class ImageClassification(Recipe):
         random_resized_crop: smallest and largest area of a random crop, as a share of the picture; None for no crop.
         padded_crop: pixels of border from which a crop of the picture's own size is cut.
         flip: mirror half of the pictures.
+    """
+
+    image_size: int | tuple[int, int] = 224
+    train_split: str | None = None
+    eval_split: str | None = None
+    skip_broken: bool = False
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    crop: float | None = None
+    interpolation: str | None = None
+    random_resized_crop: tuple[float, float] | None = None
+    padded_crop: int = 0
+    flip: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(min(self.image_shape) > 0, f"image_size must be N or HxW above 0; given: {self.image_size}")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, 3)."""
+        height, width = (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+        return (height, width, 3)
+
+    def preprocessing(self, expected: Preprocessing | None) -> Preprocessing:
+        """What the recipe states about it, else what the loaded weights expect, else the defaults."""
+        expected = expected or Preprocessing(self.image_shape[:2], interpolation="bicubic")
+        stated = self.select(["mean", "std", "crop", "interpolation"])
+        return dataclasses.replace(expected, **{key: value for key, value in stated.items() if value is not None})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageClassification(ImageRecipe):
+    """What `tasks/image_classification.py` needs besides. Rates and probabilities are 0 to 1.
+
+    Attributes:
         color_jitter: strength of random brightness, contrast and saturation.
         rand_augment: number of operations and their magnitude (0 to 30); None for none.
         random_erasing: probability that a rectangle is filled with noise.
@@ -156,30 +211,8 @@ class ImageClassification(Recipe):
         freeze_up_to: last part that stays as it is: `stem`, `block3`, `stage2` or `backbone`; None trains everything.
         loss: `softmax` or `sigmoid` (binary cross-entropy per class).
         label_smoothing: share of the label spread over all classes.
-        optimizer: `adamw`, `sgd` or `lamb`.
-        weight_decay: as the optimizer's paper defines it; never on biases, norms and position tables.
-        momentum: of `sgd`.
-        beta_2: decay of the second moment of `adamw` and `lamb`.
-        clip_norm: largest global norm of the gradient; None for no clipping.
-        ema: momentum of the moving average of the weights, which is evaluated beside the raw ones; 0 for none.
-        layer_decay: factor of the learning rate from each block to the one before it.
-        synchronized_norm: let each BatchNormalization take its mean and variance over the batch of all replicas.
-        schedule: `cosine`, `linear`, `step` or `constant`.
-        warmup_epochs: epochs in which the learning rate rises from 0; at most half of the run.
-        final_learning_rate: what the schedule ends with.
-        tensorboard: write TensorBoard logs too.
     """
 
-    train_split: str | None = None
-    eval_split: str | None = None
-    skip_broken: bool = False
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    crop: float | None = None
-    interpolation: str | None = None
-    random_resized_crop: tuple[float, float] | None = None
-    padded_crop: int = 0
-    flip: bool = False
     color_jitter: float = 0.0
     rand_augment: tuple[int, float] | None = None
     random_erasing: float = 0.0
@@ -192,30 +225,75 @@ class ImageClassification(Recipe):
     freeze_up_to: str | None = None
     loss: str = "softmax"
     label_smoothing: float = 0.0
-    optimizer: str = "adamw"
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    beta_2: float = 0.999
-    clip_norm: float | None = None
-    ema: float = 0.0
-    layer_decay: float = 1.0
-    synchronized_norm: bool = False
-    schedule: str = "cosine"
-    warmup_epochs: float = 0.0
-    final_learning_rate: float = 0.0
-    tensorboard: bool = False
 
     def __post_init__(self):
         super().__post_init__()
         require(0 <= self.head_dropout < 1, f"head_dropout must be in [0, 1); given: {self.head_dropout}")
-        require(self.warmup_epochs >= 0, f"warmup_epochs must be at least 0; given: {self.warmup_epochs}")
         require(self.initial_weights or not self.skip_head, "skip_head needs initial_weights; given: none")
 
-    def preprocessing(self, expected: Preprocessing | None) -> Preprocessing:
-        """What the recipe states about it, else what the loaded weights expect, else the defaults."""
-        expected = expected or Preprocessing(self.image_shape[:2], interpolation="bicubic")
-        stated = self.select(["mean", "std", "crop", "interpolation"])
-        return dataclasses.replace(expected, **{key: value for key, value in stated.items() if value is not None})
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskedImage(ImageRecipe):
+    """What `tasks/masked_image.py` needs besides.
+
+    Attributes:
+        patch_size: side of the patches whose content is guessed.
+        target: what is guessed of a patch: `colors`, its mean colour of 3 bits a channel (512 classes), or `pixels`,
+            normalised in each patch.
+        mask_rate: probability that a unit is to be guessed; a unit is a patch, or the picture's part behind one place
+            of the backbone's features where that is larger.
+        neighbours: of the probe of the features with the k nearest training pictures; it needs labels.
+    """
+
+    patch_size: int = 16
+    target: str = "colors"
+    mask_rate: float = 0.5
+    neighbours: int = 20
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._one_of("target", ("colors", "pixels"))
+        require(0 < self.mask_rate < 1, f"mask_rate must be between 0 and 1; given: {self.mask_rate}")
+        for name in ("patch_size", "neighbours"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskedLanguage(Recipe):
+    """What `tasks/masked_language.py` needs besides. Lengths are in tokens.
+
+    Attributes:
+        sequence_length: of every example, `[CLS]`, `[SEP]`, `[EOS]` and padding included.
+        vocabulary: a SentencePiece `.model` or a WordPiece `vocab.txt`; None trains one on the training texts.
+        vocab_size: pieces of a vocabulary that is trained.
+        evaluation_share: of the texts, held out.
+        mask_rate: probability that a token is to be guessed.
+        whole_words: hide words, not pieces of them.
+        pair_task: what is asked about two sentences: `nsp`, whether the second follows the first (1) or comes from
+            elsewhere; `sop`, whether they are in order (1) or swapped; None for single texts.
+        fill: a text with [MASK], or two that belong together, whose best fillings the program shows at the end.
+        prompt: the beginning of a text that a causal model goes on with.
+        sentences: a text file; the pseudo-perplexity of its lines goes into the figures. None for the held-out texts.
+    """
+
+    sequence_length: int = 128
+    vocabulary: str | None = None
+    vocab_size: int = 8000
+    evaluation_share: float = 0.05
+    mask_rate: float = 0.15
+    whole_words: bool = False
+    pair_task: str | None = "nsp"
+    fill: str | tuple[str, str] | None = None
+    prompt: str | None = None
+    sentences: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._one_of("pair_task", ("nsp", "sop", None))
+        for name in ("mask_rate", "evaluation_share"):
+            require(0 < getattr(self, name) < 1, f"{name} must be between 0 and 1; given: {getattr(self, name)}")
+        for name in ("sequence_length", "vocab_size"):
+            require(getattr(self, name) >= 8, f"{name} must be at least 8; given: {getattr(self, name)}")
 
 
 def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None = None) -> SomeRecipe:

@@ -11,11 +11,9 @@ import contextlib
 import dataclasses
 import functools
 import math
-import sys
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 import mixer_tf as mt
 from mixer_tf import program
@@ -26,13 +24,12 @@ from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
 from mixer_tf.data.sources import open_images
 from mixer_tf.recipe import ImageClassification
-from mixer_tf.training.fit import fit, require_whole_executions
 from mixer_tf.training.layer_groups import freeze
 from mixer_tf.training.losses import create_loss
-from mixer_tf.training.optimizers import averaged_weights, create_optimizer
-from mixer_tf.training.run_folder import create_run_folder, finished_metrics, table_of, write_json
-from mixer_tf.training.schedules import create_schedule
-from mixer_tf.training.strategy import create_strategy, is_chief, require_divisible, synchronize_batch_norm
+from mixer_tf.training.optimizers import averaged_weights
+from mixer_tf.training.run import export_folder_of, optimizer_of, prepare, total_steps_of, train
+from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
+from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 
 NEXT = """
 Next, another architecture:  python tasks/image_classification.py tasks/recipes/digits_vit.py
@@ -45,11 +42,7 @@ def main(recipe: ImageClassification) -> None:
         print(f"{recipe.output_dir}: this run has finished; another output_dir trains anew\n{table_of(metrics)}")
         return
     require_matplotlib()
-    keras.utils.set_random_seed(recipe.seed)
-    tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy(recipe.precision)
-    strategy = create_strategy(recipe.strategy, **recipe.select(["replicas", "tpu"]))
-    require_divisible(recipe.batch_size, strategy, recipe.accumulate_steps)
+    strategy = prepare(recipe)
 
     # Model, and raw data: whatever is wrong with the recipe shows before anything is trained
     with strategy.scope():
@@ -58,8 +51,7 @@ def main(recipe: ImageClassification) -> None:
     source = open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
     num_classes = len(source.class_names)
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
-    total_steps = min(recipe.epochs * epoch_steps, recipe.steps or sys.maxsize)
-    require_whole_executions(recipe.steps_per_execution, epoch_steps, total_steps)
+    total_steps = total_steps_of(recipe, epoch_steps)
     with strategy.scope():
         model = classifier(recipe, backbone, num_classes)
         compile_model(recipe, model, epoch_steps, total_steps)
@@ -72,23 +64,7 @@ def main(recipe: ImageClassification) -> None:
     evaluation_data = functools.partial(eval_dataset, source.evaluation, **reading)
 
     # Fit, from the newest checkpoint where there is one
-    output, export_folder = Path(recipe.output_dir), Path("saved_models") / Path(recipe.output_dir).name
-    writes = is_chief(strategy)  # of several workers one
-    if writes:
-        create_run_folder(recipe)
-        if recipe.export:
-            export_folder.mkdir(parents=True, exist_ok=True)  # what cannot be written shows before the training
-    progress = fit(
-        model,
-        training_data,
-        evaluation_data,
-        steps=total_steps,
-        epoch_steps=epoch_steps,
-        folder=output,
-        **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints"]),
-        evaluate_average=recipe.ema > 0,
-        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if writes and recipe.tensorboard else [],
-    )
+    progress = train(recipe, model, training_data, evaluation_data, epoch_steps=epoch_steps, total_steps=total_steps)
 
     # Evaluate: on every worker, as none may leave before the others; one of them writes
     result = evaluate_classifier(*predict_with_labels(model, evaluation_data()), source.class_names)
@@ -107,8 +83,9 @@ def main(recipe: ImageClassification) -> None:
         with averaged_weights(model):
             average = evaluate_classifier(*predict_with_labels(model, evaluation_data()), source.class_names)
         metrics |= {f"ema_{name}": value for name, value in average.metrics.items()}
-    if not writes:
+    if not is_chief(strategy):
         return
+    output = Path(recipe.output_dir)
     model.save(output / "model.keras")
     worst = {index: source.evaluation.read(index)["image"].numpy() for index in result.most_wrong()}
     write_report(output, result, history=output / "history.csv", pictures=worst)
@@ -118,7 +95,7 @@ def main(recipe: ImageClassification) -> None:
         if recipe.ema:
             model.save(output / "model_ema.keras")
         if recipe.export:
-            version = mt.export(model, export_folder, class_names=source.class_names, activation=recipe.loss)
+            version = mt.export(model, export_folder_of(recipe), class_names=source.class_names, activation=recipe.loss)
             print(f"\n{version}: the SavedModel, with preprocessing and class names inside")
     write_json(output / "metrics.json", metrics)  # the last file of a run: with it, the run has finished
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
@@ -142,17 +119,9 @@ def classifier(recipe: ImageClassification, backbone: keras.Model, num_classes: 
 
 
 def compile_model(recipe: ImageClassification, model: keras.Model, epoch_steps: int, total_steps: int) -> None:
-    """Schedule, optimizer, loss and metrics."""
-    schedule = create_schedule(
-        recipe.schedule,
-        peak=recipe.learning_rate,
-        total_steps=total_steps,
-        warmup_steps=min(round(recipe.warmup_epochs * epoch_steps), total_steps // 2),
-        final=recipe.final_learning_rate,
-    )
-    rules = recipe.select(["weight_decay", "momentum", "beta_2", "clip_norm", "ema", "layer_decay"])
+    """Optimizer, loss and metrics."""
     model.compile(
-        optimizer=create_optimizer(recipe.optimizer, learning_rate=schedule, **rules),
+        optimizer=optimizer_of(recipe, epoch_steps, total_steps),
         loss=create_loss(recipe.loss, recipe.label_smoothing),
         metrics=[
             "accuracy",

@@ -1,0 +1,102 @@
+"""What the runs of all tasks share, from the seed to the last step of `fit`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from mixer_tf.recipe import Recipe
+from mixer_tf.training.checkpoints import Progress
+from mixer_tf.training.fit import fit, require_whole_executions
+from mixer_tf.training.optimizers import create_optimizer
+from mixer_tf.training.run_folder import create_run_folder
+from mixer_tf.training.schedules import create_schedule
+from mixer_tf.training.strategy import create_strategy, is_chief, require_divisible
+
+
+def prepare(recipe: Recipe) -> tf.distribute.Strategy:
+    """Set the seed, the precision and the determinism that a recipe asks for, and make its strategy.
+
+    Raises:
+        ValueError: if the machine does not have what the strategy needs, or its replicas cannot share the batch.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(recipe.precision)
+    strategy = create_strategy(recipe.strategy, **recipe.select(["replicas", "tpu"]))
+    require_divisible(recipe.batch_size, strategy, recipe.accumulate_steps)
+    return strategy
+
+
+def total_steps_of(recipe: Recipe, epoch_steps: int) -> int:
+    """The number of updates of the whole run.
+
+    Raises:
+        ValueError: if `steps_per_execution` does not divide it and the steps of an epoch.
+    """
+    total_steps = min(recipe.epochs * epoch_steps, recipe.steps or sys.maxsize)
+    require_whole_executions(recipe.steps_per_execution, epoch_steps, total_steps)
+    return total_steps
+
+
+def optimizer_of(recipe: Recipe, epoch_steps: int, total_steps: int) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer with its rules and its schedule of the learning rate."""
+    schedule = create_schedule(
+        recipe.schedule,
+        peak=recipe.learning_rate,
+        total_steps=total_steps,
+        warmup_steps=min(round(recipe.warmup_epochs * epoch_steps), total_steps // 2),
+        final=recipe.final_learning_rate,
+    )
+    rules = recipe.select(["weight_decay", "momentum", "beta_2", "clip_norm", "ema", "layer_decay"])
+    return create_optimizer(recipe.optimizer, learning_rate=schedule, **rules)
+
+
+def export_folder_of(recipe: Recipe) -> Path:
+    """Where the versions of a recipe's SavedModel go."""
+    return Path("saved_models") / Path(recipe.output_dir).name
+
+
+def train(
+    recipe: Recipe,
+    model: keras.Model,
+    training_data: Callable[..., tf.data.Dataset],
+    evaluation_data: Callable[..., tf.data.Dataset],
+    *,
+    epoch_steps: int,
+    total_steps: int,
+) -> Progress:
+    """Make the run's folder and `fit` the model, from the newest checkpoint where there is one.
+
+    Args:
+        recipe: of the run.
+        model: compiled in the scope of its strategy.
+        training_data: as `mixer_tf.training.fit.fit` takes it.
+        evaluation_data: likewise.
+        epoch_steps: number of updates of an epoch.
+        total_steps: number of updates of the whole run.
+
+    Returns:
+        The progress at the end; its `history` has the figures of every epoch.
+    """
+    output = Path(recipe.output_dir)
+    writes = is_chief(model.distribute_strategy)  # of several workers one
+    if writes:
+        create_run_folder(recipe)
+        if recipe.export:
+            export_folder_of(recipe).mkdir(parents=True, exist_ok=True)  # what cannot be written shows now
+    return fit(
+        model,
+        training_data,
+        evaluation_data,
+        steps=total_steps,
+        epoch_steps=epoch_steps,
+        folder=output,
+        **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints"]),
+        evaluate_average=recipe.ema > 0,
+        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if writes and recipe.tensorboard else [],
+    )
