@@ -14,6 +14,7 @@ from mixer_tf.layers.text import Bias
 def masked_language_model(
     encoder: keras.Model,
     *,
+    masked_positions: bool = False,
     next_sentence: bool = False,
     activation: str = "gelu",
     norm_epsilon: float = 1e-12,
@@ -26,6 +27,10 @@ def masked_language_model(
 
     Args:
         encoder: a model from `mixer_tf.create_backbone` that reads text.
+        masked_positions: take one more input, `masked_positions` int32 `[b, m]`, and give the logits of these places
+            alone, `[b, m, vocab_size]`. A training needs no others, and of a large vocabulary they are most of the
+            work. The number of places m may differ from batch to batch; a place that is only there to fill a row has
+            no meaning, and weight 0 in the loss.
         next_sentence: also say whether the second sentence of a pair follows the first. The model's output is then a
             dict: `mlm_logits` `[b, t, vocab_size]`; `nsp_logits` `[b, 2]`, index 0 for "it follows", as in published
             checkpoints; `pooled` `[b, c]`, a Dense layer with tanh on the first token; `sequence` `[b, t, c]`, the
@@ -43,9 +48,13 @@ def masked_language_model(
         >>> model.output.shape
         (None, 16, 30522)
     """
-    logits = _token_logits(encoder, activation, norm_epsilon)  # [b, t, v]
+    table, x, inputs = table_of_tokens(encoder), encoder.output, encoder.input  # [b, t, c]
+    if masked_positions:
+        positions = keras.Input((None,), dtype="int32", name="masked_positions")  # [b, m]
+        x, inputs = ops.take_along_axis(x, positions[:, :, None], axis=1), {**inputs, "masked_positions": positions}
+    logits = _token_logits(x, table, activation, norm_epsilon)
     outputs = {"mlm_logits": logits, **_sentence_outputs(encoder)} if next_sentence else logits
-    return Model(encoder.input, outputs, name=name or f"{encoder.name}_masked_language_model")
+    return Model(inputs, outputs, name=name or f"{encoder.name}_masked_language_model")
 
 
 def table_of_tokens(encoder: keras.Model) -> keras.layers.ReversibleEmbedding:
@@ -64,8 +73,8 @@ def table_of_tokens(encoder: keras.Model) -> keras.layers.ReversibleEmbedding:
     )
 
 
-def _token_logits(encoder, activation, norm_epsilon):
-    table, x = table_of_tokens(encoder), encoder.output  # [b, t, c]
+def _token_logits(x, table, activation, norm_epsilon):
+    """Transform, norm and the product with the table of tokens: `[b, m, c] -> [b, m, v]`."""
     x = dense(
         x,
         x.shape[-1],

@@ -72,12 +72,13 @@ def mlp(
 def dense(x, units: int, *, name: str, activation: str | None = None, **arguments):
     """One Dense on the last axis, flattened as in `mlp`: `[b, ..., c] -> [b, ..., units]`; also a 1x1 convolution.
 
-    An activation is layer `<name>_activation`; further arguments are those of `keras.layers.Dense`.
+    An activation is layer `<name>_activation`; further arguments are those of `keras.layers.Dense`. What has a number
+    of places that differs from batch to batch is not flattened.
     """
-    inner_shape = x.shape[1:-1]
-    y = layers.Dense(units, name=name, **arguments)(ops.reshape(x, (-1, x.shape[-1])))
+    inner_shape, flat = x.shape[1:-1], None not in x.shape[1:-1]
+    y = layers.Dense(units, name=name, **arguments)(ops.reshape(x, (-1, x.shape[-1])) if flat else x)
     y = Activation(activation, name=f"{name}_activation")(y) if activation else y
-    return ops.reshape(y, (-1, *inner_shape, units))
+    return ops.reshape(y, (-1, *inner_shape, units)) if flat else y
 
 
 def _fresh(initializer):

@@ -24,6 +24,18 @@ def test_logits_are_products_with_the_encoders_own_table():
     np.testing.assert_allclose(model(tiny_texts("bert")), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("architecture", [name for name, tiny in TINY_TEXT.items() if not tiny.causal])
+def test_logits_of_masked_positions_are_those_of_all_positions_there(architecture):
+    encoder, texts = tiny_encoder(architecture), tiny_texts(architecture)
+    everywhere, there = (mt.masked_language_model(encoder, masked_positions=given) for given in (False, True))
+    there.set_weights(everywhere.get_weights())
+    for positions in ([[6, 0], [3, 3], [1, 5]], [[2, 1, 4]] * 3):  # of any number
+        expected = np.take_along_axis(everywhere(texts).numpy(), np.array(positions)[:, :, None], axis=1)
+        np.testing.assert_allclose(
+            there({**texts, "masked_positions": np.array(positions, "int32")}), expected, atol=1e-5
+        )
+
+
 def test_table_is_not_stored_twice():
     model = mt.masked_language_model(tiny_encoder("bert"))
     assert [weight.path for weight in model.weights if 23 in weight.shape] == [
