@@ -1,7 +1,7 @@
 """Which tokens are hidden and how, by BERT's rule: 80 % masked, 10 % replaced at random, 10 % kept as they are.
 
-Devlin et al. 2018, arXiv 1810.04805. Two things differ, both so that the least possible loss of a known source can be
-computed: every token is drawn by itself (BERT hides a fixed number of them), and all of it is a pure function of a seed.
+Devlin et al. 2018, arXiv 1810.04805. Here every token is drawn by itself (BERT hides a fixed number of them), so that
+the least possible loss of a known source can be computed. All of it is a pure function of a seed.
 """
 
 from __future__ import annotations
