@@ -27,7 +27,7 @@ from mixer_tf.recipe import ImageClassification
 from mixer_tf.training.layer_groups import freeze
 from mixer_tf.training.losses import create_loss
 from mixer_tf.training.optimizers import averaged_weights
-from mixer_tf.training.run import export_folder_of, optimizer_of, prepare, total_steps_of, train
+from mixer_tf.training.run import export_folder_of, open_run, optimizer_of, prepare, total_steps_of, train
 from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
 from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 

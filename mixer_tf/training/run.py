@@ -61,6 +61,18 @@ def export_folder_of(recipe: Recipe) -> Path:
     return Path("saved_models") / Path(recipe.output_dir).name
 
 
+def open_run(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
+    """Make the folders that a run writes to, so that what cannot be written shows before the training.
+
+    Of several workers the chief makes them.
+    """
+    if not is_chief(strategy):
+        return
+    create_run_folder(recipe)
+    if recipe.export:
+        export_folder_of(recipe).mkdir(parents=True, exist_ok=True)
+
+
 def train(
     recipe: Recipe,
     model: keras.Model,
@@ -70,7 +82,7 @@ def train(
     epoch_steps: int,
     total_steps: int,
 ) -> Progress:
-    """Make the run's folder and `fit` the model, from the newest checkpoint where there is one.
+    """`fit` the model as the recipe says, from the newest checkpoint where there is one.
 
     Args:
         recipe: of the run.
@@ -84,11 +96,7 @@ def train(
         The progress at the end; its `history` has the figures of every epoch.
     """
     output = Path(recipe.output_dir)
-    writes = is_chief(model.distribute_strategy)  # of several workers one
-    if writes:
-        create_run_folder(recipe)
-        if recipe.export:
-            export_folder_of(recipe).mkdir(parents=True, exist_ok=True)  # what cannot be written shows now
+    logs = recipe.tensorboard and is_chief(model.distribute_strategy)  # of several workers one
     return fit(
         model,
         training_data,
@@ -98,5 +106,5 @@ def train(
         folder=output,
         **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints"]),
         evaluate_average=recipe.ema > 0,
-        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if writes and recipe.tensorboard else [],
+        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if logs else [],
     )
