@@ -64,6 +64,7 @@ def main(recipe: ImageClassification) -> None:
     evaluation_data = functools.partial(eval_dataset, source.evaluation, **reading)
 
     # Fit, from the newest checkpoint where there is one
+    open_run(recipe, strategy)
     progress = train(recipe, model, training_data, evaluation_data, epoch_steps=epoch_steps, total_steps=total_steps)
 
     # Evaluate: on every worker, as none may leave before the others; one of them writes

@@ -1,0 +1,67 @@
+"""The figures of a trained model of masked tokens, over all batches of an evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixer_tf.analysis.masked_tokens import MaskedTokenFigures, MaskedTokenResult
+from mixer_tf.analysis.oracles import Oracle
+
+
+def evaluate_masked_tokens(
+    model, batches, *, marginal: np.ndarray, oracle: Oracle | None = None
+) -> tuple[MaskedTokenResult, dict[str, float]]:
+    """Compare what a model says of hidden tokens with what stood there.
+
+    Args:
+        model: a `mixer_tf.masked_language_model`, `mixer_tf.causal_language_model` or `mixer_tf.masked_image_model`.
+        batches: of `mixer_tf.data.masked_texts` or `mixer_tf.data.masked_images`.
+        marginal: log-probabilities float [v] of the tokens by themselves, as of `marginal_of`.
+        oracle: the best guesses, where the source is known (`mixer_tf.analysis.oracles`).
+
+    Returns:
+        The figures of the tokens, and others by name: `marginal_loss`, of who always says `marginal`; with the head
+        for pairs `pair_accuracy`, and `pair_share`, how many of the pairs follow each other.
+    """
+    logits_of = _graph_of(model)
+    figures, counts, pairs = MaskedTokenFigures(), np.zeros(len(marginal)), []
+    for batch in batches:
+        outputs = logits_of({name: batch[name] for name in model.input})
+        logits = outputs["mlm_logits"] if isinstance(outputs, dict) else outputs
+        labels, kinds = batch["labels"].numpy(), batch["kinds"].numpy()
+        figures.update(logits.numpy(), labels, kinds, None if oracle is None else oracle(batch))
+        counts += np.bincount(labels[kinds > 0], minlength=len(counts))
+        if isinstance(outputs, dict):
+            said = np.argmax(outputs["nsp_logits"], axis=-1) == 0  # index 0: it follows
+            pairs += list(zip(said, batch["is_next"].numpy() == 1, strict=True))
+    result = figures.result()
+    others = {"marginal_loss": float(-(counts * marginal).sum() / counts.sum())}
+    if pairs:
+        said, true = np.array(pairs).T
+        others |= {"pair_accuracy": float(np.mean(said == true)), "pair_share": float(np.mean(true))}
+    return result, others
+
+
+def evaluate_masked_pixels(model, batches) -> dict[str, float]:
+    """The mean absolute error of hidden patches, in units of each patch's own standard deviation: `masked_loss`."""
+    predict, total, count = _graph_of(model), 0.0, 0
+    for batch in batches:
+        predicted = predict({name: batch[name] for name in model.input}).numpy()
+        errors = np.abs(predicted - batch["labels"].numpy()).mean(axis=-1)
+        hidden = batch["kinds"].numpy() > 0
+        total, count = total + errors[hidden].sum(), count + hidden.sum()
+    return {"masked_loss": float(total / count)}
+
+
+def marginal_of(batches, num_classes: int) -> np.ndarray:
+    """How often each label occurs, as log-probabilities float64 [num_classes]; one is added to every count."""
+    counts = np.ones(num_classes)
+    for batch in batches:
+        counts += np.bincount(batch["labels"].numpy()[batch["kinds"].numpy() > 0], minlength=num_classes)
+    return np.log(counts / counts.sum())
+
+
+def _graph_of(model):
+    import tensorflow as tf
+
+    return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)

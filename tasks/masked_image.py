@@ -1,0 +1,104 @@
+"""Pretrain a backbone on pictures without labels: hide parts of them, and guess their colours.
+
+    python tasks/masked_image.py tasks/recipes/masked_image_mlp_mixer.py [key=value ...]
+    python tasks/masked_image.py tasks/recipes/masked_image_mlp_mixer.py --help
+
+The run leaves recipe.json, history.csv, metrics.json, model.keras, checkpoints and pictures in the recipe's output_dir.
+Broken off at any moment, the same command goes on where it stopped. Then train on labels from what it has learned:
+
+    python tasks/image_classification.py RECIPE initial_weights=runs/masked_image_mlp_mixer/model.keras
+"""
+
+import functools
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import mixer_tf as mt
+from mixer_tf import program
+from mixer_tf.analysis.masked_evaluation import evaluate_masked_pixels, evaluate_masked_tokens, marginal_of
+from mixer_tf.analysis.masked_report import write_image_report
+from mixer_tf.analysis.masked_tokens import require_no_leak
+from mixer_tf.analysis.oracles import image_oracle
+from mixer_tf.analysis.probes import probe
+from mixer_tf.analysis.report import require_matplotlib
+from mixer_tf.analysis.size import count_parameters
+from mixer_tf.data.augment import Augmentation
+from mixer_tf.data.markov import MarkovImages
+from mixer_tf.data.masked_images import eval_masked_images, to_fit, train_masked_images
+from mixer_tf.data.pipeline import steps_per_epoch
+from mixer_tf.data.sources import open_images
+from mixer_tf.heads.masked_image import NUM_COLORS, unit_of
+from mixer_tf.recipe import MaskedImage
+from mixer_tf.training.run import open_run, optimizer_of, prepare, total_steps_of, train
+from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
+from mixer_tf.training.strategy import is_chief
+
+
+def main(recipe: MaskedImage) -> None:
+    """The whole story, from pictures without labels to a backbone that has learned from them."""
+    if (metrics := finished_metrics(recipe)) is not None:
+        print(f"{recipe.output_dir}: this run has finished; another output_dir trains anew\n{table_of(metrics)}")
+        return
+    require_matplotlib()
+    strategy = prepare(recipe)
+
+    # Model, and raw data: whatever is wrong with the recipe shows before anything is trained
+    with strategy.scope():
+        backbone = mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
+        unit = unit_of(backbone, recipe.patch_size)
+    source = open_source(recipe)
+    epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
+    total_steps = total_steps_of(recipe, epoch_steps)
+    with strategy.scope():
+        model = mt.masked_image_model(backbone, patch_size=recipe.patch_size, target=recipe.target)
+        if recipe.initial_weights is not None:
+            mt.load_weights(model, recipe.initial_weights)
+        model.preprocessing = recipe.preprocessing(model.preprocessing)
+        model.accumulate_steps = recipe.accumulate_steps
+        compile_model(recipe, model, epoch_steps, total_steps)
+
+    # Pictures to batches: hidden units in, what stood there out
+    masking = {"preprocessing": model.preprocessing, "unit": unit, "rate": recipe.mask_rate, "seed": recipe.seed}
+    masking |= recipe.select(["patch_size", "target", "batch_size"])
+    augmentation = Augmentation(**recipe.select(["random_resized_crop", "padded_crop", "flip"]))
+    training = functools.partial(train_masked_images, source.train, augmentation=augmentation, **masking)
+    evaluation = functools.partial(eval_masked_images, source.evaluation, **masking)
+
+    # Fit, from the newest checkpoint where there is one
+    open_run(recipe, strategy)
+    progress = train(
+        recipe,
+        model,
+        lambda **share: training(**share).map(to_fit),
+        lambda **share: evaluation(**share).map(to_fit),
+        epoch_steps=epoch_steps,
+        total_steps=total_steps,
+    )
+    if not is_chief(strategy):
+        return
+
+    # Evaluate: the hidden patches, against the best possible where that is known, and the features, where there are labels
+    output = Path(recipe.output_dir)
+    model.save(output / "model.keras")
+    if recipe.target == "pixels":
+        metrics = evaluate_masked_pixels(model, evaluation())
+    else:
+        metrics = evaluate_colors(recipe, model, source, training, evaluation, unit)
+    if len(source.class_names) > 1:
+        metrics |= probe(model, source, batch_size=recipe.batch_size, neighbours=recipe.neighbours)
+    metrics |= {
+        "parameters": count_parameters(model),
+        **{name: progress.history[-1][name] for name in ("train_seconds", "train_images_per_second")},
+        "epochs": math.ceil(total_steps / epoch_steps),
+        "steps": total_steps,
+        "seed": recipe.seed,
+        "train_images": source.train.size,
+        "evaluation_images": source.evaluation.size,
+    }
+    write_image_report(output, model, next(iter(evaluation())), metrics)
+    write_json(output / "metrics.json", metrics)  # the last file of a run: with it, the run has finished
+    print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
+    print(f"\nNext, train on labels:  python tasks/image_classification.py RECIPE initial_weights={output}/model.keras")
