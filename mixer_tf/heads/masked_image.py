@@ -13,9 +13,9 @@ from keras import layers, ops
 from mixer_tf.checks import require, require_type
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.initializers import TRUNCATED_NORMAL
+from mixer_tf.layers.mask_tile import MaskTile
 from mixer_tf.layers.mlp import dense
 from mixer_tf.layers.patches import pyramid_level
-from mixer_tf.layers.mask_tile import MaskTile
 
 NUM_COLORS = 512
 """Classes of `target="colors"`: `64 r + 8 g + b` with 3 bits each."""

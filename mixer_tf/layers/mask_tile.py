@@ -8,7 +8,7 @@ from mixer_tf.layers.initializers import TRUNCATED_NORMAL
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
 class MaskTile(layers.Layer):
-    """Cover squares of a picture with a learned one: `[b, H, W, c]` and int `[b, H / unit, W / unit]` -> `[b, H, W, c]`.
+    """Cover squares of a picture with a learned one: `[b, H, W, c], int [b, H / unit, W / unit] -> [b, H, W, c]`.
 
     Before a patch embedding without overlap the tile is a mask token, learned through that embedding. Where it stands,
     no pixel of the picture is left; elsewhere the picture is unchanged.

@@ -233,10 +233,10 @@ def test_what_does_not_fit_is_refused(architecture, image_shape, arguments, sent
         masked_image_model(backbone, **{"patch_size": 8, **arguments})
 
 
-@pytest.mark.parametrize("backbone", [tiny_encoder("bert"), mt.classifier(tiny_backbone("mlp_mixer"), 4)])
-def test_a_model_that_gives_no_grid_is_refused(backbone):
-    with pytest.raises(ValueError, match="must continue a backbone that reads pictures, one of .*; given: "):
-        masked_image_model(backbone)
+@pytest.mark.parametrize("build", [lambda: tiny_encoder("bert"), lambda: mt.classifier(tiny_backbone("vit"), 4)])
+def test_a_model_that_gives_no_grid_is_refused(build):
+    with pytest.raises(ValueError, match=r"must continue a backbone that reads pictures, one of .*; given: (bert|vit)"):
+        masked_image_model(build())
 
 
 def test_what_is_no_model_is_refused():
