@@ -10,6 +10,7 @@ from mixer_tf.backbones import create_backbone, list_backbones
 from mixer_tf.export import export
 from mixer_tf.heads.causal_language import causal_language_model
 from mixer_tf.heads.classifier import classifier
+from mixer_tf.heads.masked_image import masked_image_model
 from mixer_tf.heads.masked_language import masked_language_model
 from mixer_tf.heads.segmentation import segmenter
 from mixer_tf.training import losses, optimizers, schedules  # noqa: F401  `.keras` files name their classes
@@ -24,6 +25,7 @@ __all__ = [
     "export",
     "list_backbones",
     "load_weights",
+    "masked_image_model",
     "masked_language_model",
     "save_weights",
     "segmenter",

@@ -90,7 +90,15 @@ def augment_example(
     Returns:
         float32 [H, W, 3], normalised.
     """
-    crop_seed, flip_seed, jitter_seed, operations_seed, erasing_seed = tf.unstack(tf.random.split(seed, 5))
+    x = augment_pixels(image, augmentation=augmentation, preprocessing=preprocessing, seed=seed)
+    return normalize_and_erase(x, augmentation=augmentation, preprocessing=preprocessing, seed=seed)
+
+
+def augment_pixels(
+    image: tf.Tensor, *, augmentation: Augmentation, preprocessing: Preprocessing, seed: tf.Tensor
+) -> tf.Tensor:
+    """The first part of `augment_example`, what happens to pixels: float32 [H, W, 3] in [0, 255]."""
+    crop_seed, flip_seed, jitter_seed, operations_seed, _ = _seeds(seed)
     if augmentation.random_resized_crop:
         x = _random_resized_crop(image, augmentation.random_resized_crop, preprocessing, crop_seed)
     else:
@@ -104,9 +112,16 @@ def augment_example(
     if augmentation.rand_augment:
         pixels = tf.cast(tf.round(x), tf.uint8)
         x = tf.cast(rand_augment.rand_augment(pixels, *augmentation.rand_augment, seed=operations_seed), tf.float32)
-    x = normalize(x, preprocessing.mean, preprocessing.std)
+    return x
+
+
+def normalize_and_erase(
+    pixels: tf.Tensor, *, augmentation: Augmentation, preprocessing: Preprocessing, seed: tf.Tensor
+) -> tf.Tensor:
+    """The second part of `augment_example`: from pixels in [0, 255] to the input, float32 [H, W, 3]."""
+    x = normalize(pixels, preprocessing.mean, preprocessing.std)
     if augmentation.random_erasing:
-        chance_seed, box_seed = tf.unstack(tf.random.split(erasing_seed))
+        chance_seed, box_seed = tf.unstack(tf.random.split(_seeds(seed)[-1]))
         x = tf.cond(_chance(augmentation.random_erasing, chance_seed), lambda: _erase(x, box_seed), lambda: x)
     return x
 
@@ -144,6 +159,11 @@ def mix_batch(
     if augmentation.cutmix:
         return cutmix()
     return images, labels
+
+
+def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
+    """Of crop, flip, jitter, operations and erasing."""
+    return tf.unstack(tf.random.split(seed, 5))
 
 
 def _random_resized_crop(

@@ -1,7 +1,8 @@
-"""Which tokens are hidden and how, by BERT's rule: 80 % masked, 10 % replaced at random, 10 % kept as they are.
+"""Which parts of an example are hidden, and how: BERT's recipe (Devlin et al. 2018, arXiv 1810.04805, appendix A.1).
 
-Devlin et al. 2018, arXiv 1810.04805. Here every token is drawn by itself (BERT hides a fixed number of them), so that
-the least possible loss of a known source can be computed. All of it is a pure function of a seed.
+A selected token, or unit of a picture, is to be predicted. Most are hidden, but as no mask stands in the texts and
+pictures of later tasks, some show something random instead and some what they are. Every token is drawn by itself (BERT
+hides a fixed number of them), so that the least possible loss of a known source can be computed.
 """
 
 from __future__ import annotations
@@ -11,22 +12,38 @@ import math
 import numpy as np
 import tensorflow as tf
 
-NOT_SCORED, MASKED, RANDOM, KEPT = range(4)  # what happened to a token; all but the first are guessed and scored
+from mixer_tf.checks import require
+
+NOT_SCORED, MASKED, RANDOM, KEPT = range(4)
+"""Kinds of a token or patch: not selected; hidden; replaced by a random one; selected but shown as it is."""
+
+MASKED_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the selected; the rest is kept
 
 
-def draw_kinds(shape, seed: tf.Tensor, rate: float | tf.Tensor) -> tf.Tensor:
-    """Draw what happens to each of some tokens.
+def draw_kinds(shape, seed: tf.Tensor, rate: float) -> tf.Tensor:
+    """Select each place with probability `rate`, independently, and draw what happens to it.
 
     Args:
-        shape: of the result.
+        shape: of the result, ints or an int32 tensor.
         seed: int32 or int64 [2]; the same seed gives the same result.
-        rate: probability that a token is scored, in (0, 1).
+        rate: 0 < rate <= 1. Of the selected, 80 % are `MASKED`, 10 % `RANDOM` and 10 % `KEPT`.
 
     Returns:
-        int32 of that shape: NOT_SCORED, or with the probability `rate` MASKED (80 %), RANDOM (10 %) or KEPT (10 %).
+        int32 of that shape: `NOT_SCORED`, `MASKED`, `RANDOM` or `KEPT`.
+
+    Raises:
+        ValueError: If the rate is no probability above 0.
+
+    Example:
+        >>> kinds = draw_kinds([4, 7], seed=[1, 2], rate=0.5)
+        >>> kinds.shape, kinds.dtype
+        (TensorShape([4, 7]), tf.int32)
     """
-    selection_seed, kind_seed = tf.unstack(tf.random.split(seed))
-    return _kinds(tf.random.stateless_uniform(shape, selection_seed) < rate, kind_seed)
+    require(0 < rate <= 1, f"rate must be greater than 0 and at most 1; given: {rate}")
+    draw = tf.random.stateless_uniform(shape, seed)  # one draw for both: selected is what lies below the rate
+    kept = tf.where(draw < rate, KEPT, NOT_SCORED)
+    random_or_kept = tf.where(draw < rate * (MASKED_SHARE + RANDOM_SHARE), RANDOM, kept)
+    return tf.where(draw < rate * MASKED_SHARE, MASKED, random_or_kept)
 
 
 def mask_tokens(
@@ -86,5 +103,5 @@ def most_scored(length: int, rate: float, whole_words: bool = False) -> int:
 
 def _kinds(scored: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     chance = tf.random.stateless_uniform(tf.shape(scored), seed)
-    kinds = tf.where(chance < 0.8, MASKED, tf.where(chance < 0.9, RANDOM, KEPT))
+    kinds = tf.where(chance < MASKED_SHARE, MASKED, tf.where(chance < MASKED_SHARE + RANDOM_SHARE, RANDOM, KEPT))
     return tf.where(scored, kinds, NOT_SCORED)

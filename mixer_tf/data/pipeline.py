@@ -6,6 +6,8 @@ nothing is decoded to be skipped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -68,34 +70,29 @@ def train_dataset(
         TensorShape([64, 32, 32, 3])
     """
     _check_labels(split, num_classes)
-    examples_per_epoch = steps_per_epoch(split, batch_size) * batch_size
-    share = _share(batch_size, num_workers)
-    order_seed, example_seed, batch_seed = tf.unstack(tf.random.split(tf.constant([seed, 0], tf.int64), 3))
 
-    def example(number: tf.Tensor):  # of this worker's examples
-        position = number // share * batch_size + worker * share + number % share
-        epoch, place = position // examples_per_epoch, position % examples_per_epoch
-        index = tf.random.experimental.index_shuffle(
-            place, seed=tf.random.fold_in(order_seed, epoch), max_index=split.size - 1
-        )
+    def example(index: tf.Tensor, seed: tf.Tensor):
         record = split.read(index)
-        image = augment_example(
-            record["image"],
-            augmentation=augmentation,
-            preprocessing=preprocessing,
-            seed=tf.random.fold_in(example_seed, position),
-        )
+        image = augment_example(record["image"], augmentation=augmentation, preprocessing=preprocessing, seed=seed)
         return image, _one_hot(record["label"], num_classes)
 
     def mix(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]):
         return mix_batch(*batch, augmentation=augmentation, seed=tf.random.fold_in(mix_seed, step))
 
+    _, _, batch_seed = _seeds(seed)
     mix_seed = tf.random.fold_in(batch_seed, worker) if worker else batch_seed
-    numbers = tf.data.Dataset.range(start_step * share, np.iinfo(np.int64).max)
-    batches = _map(numbers, example).batch(share, drop_remainder=True)
+    batches = train_batches(
+        split,
+        example,
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start_step,
+        worker=worker,
+        num_workers=num_workers,
+    )
     if augmentation.mixup or augmentation.cutmix:
-        batches = _map(batches.enumerate(start_step), mix)
-    return _finish(batches)
+        batches = map_in_order(batches.enumerate(start_step), mix)
+    return finished(batches)
 
 
 def eval_dataset(
@@ -124,16 +121,97 @@ def eval_dataset(
         ValueError: If batch_size is no multiple of the workers, or a label is not in [0, num_classes).
     """
     _check_labels(split, num_classes)
-    share = _share(batch_size, num_workers)
 
     def example(index: tf.Tensor):
         record = split.read(index)
         return preprocessing(record["image"]), _one_hot(record["label"], num_classes)
 
+    return finished(eval_batches(split, example, batch_size=batch_size, worker=worker, num_workers=num_workers))
+
+
+def train_batches(
+    split,
+    example: Callable,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    worker: int = 0,
+    num_workers: int = 1,
+) -> tf.data.Dataset:
+    """Make the endless stream of training batches of any kind of example, in the order of `train_dataset`.
+
+    Args:
+        split: Anything with a `name` and a `size`.
+        example: Maps (index int64 [] in the split, seed int64 [2] of its own) to an example; graph operations.
+        batch_size: The global batch, b.
+        seed: Of the order and of the examples' seeds.
+        start_step: Number of batches that were already taken.
+        worker: Which share of the batches to make, from 0.
+        num_workers: Number of shares, n.
+
+    Returns:
+        An infinite dataset of examples [b / n], for `map_in_order` and `finished`.
+
+    Raises:
+        ValueError: If batch_size exceeds the split or is no multiple of the workers.
+    """
+    examples_per_epoch = steps_per_epoch(split, batch_size) * batch_size
+    share = _share(batch_size, num_workers)
+    order_seed, example_seed, _ = _seeds(seed)
+
+    def numbered(number: tf.Tensor):  # of this worker's examples
+        position = number // share * batch_size + worker * share + number % share
+        epoch, place = position // examples_per_epoch, position % examples_per_epoch
+        index = tf.random.experimental.index_shuffle(
+            place, seed=tf.random.fold_in(order_seed, epoch), max_index=split.size - 1
+        )
+        return example(index, tf.random.fold_in(example_seed, position))
+
+    numbers = tf.data.Dataset.range(start_step * share, np.iinfo(np.int64).max)
+    return map_in_order(numbers, numbered).batch(share, drop_remainder=True)
+
+
+def eval_batches(
+    split, example: Callable, *, batch_size: int, worker: int = 0, num_workers: int = 1
+) -> tf.data.Dataset:
+    """Make the batches of one evaluation of any kind of example, in the order of `eval_dataset`.
+
+    Args:
+        split: Anything with a `size`.
+        example: Maps an index int64 [] in the split to an example; graph operations.
+        batch_size: The global batch, b.
+        worker: Which share of each batch to make, from 0.
+        num_workers: Number of shares, n.
+
+    Returns:
+        A dataset of examples [b / n], the last batch maybe smaller, for `map_in_order` and `finished`.
+
+    Raises:
+        ValueError: If batch_size is no multiple of the workers.
+    """
+    share = _share(batch_size, num_workers)
     indices = tf.data.Dataset.range(split.size)
     if num_workers > 1:  # before anything is read
         indices = indices.filter(lambda index: index % batch_size // share == worker)
-    return _finish(_map(indices, example).batch(share))
+    return map_in_order(indices, example).batch(share)
+
+
+def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    """Map in parallel, with the results in the order of the dataset."""
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def finished(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Add what every stream of batches ends with: how strategies share it, and prefetching."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _seeds(seed: int) -> tuple[tf.Tensor, ...]:
+    """The seeds of the order, of the examples and of the batches, int64 [2] each."""
+    return tuple(tf.unstack(tf.random.split(tf.constant([seed, 0], tf.int64), 3)))
 
 
 def _share(batch_size: int, num_workers: int) -> int:
@@ -158,13 +236,3 @@ def _one_hot(label: tf.Tensor, num_classes: int) -> tf.Tensor:
     in_range = tf.debugging.Assert((label >= 0) & (label < num_classes), ["label out of range", label])
     with tf.control_dependencies([in_range]):
         return tf.one_hot(label, num_classes)
-
-
-def _map(dataset: tf.data.Dataset, function) -> tf.data.Dataset:
-    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
