@@ -1,0 +1,44 @@
+"""Train a SentencePiece vocabulary from any text files.
+
+    python tasks/vocabulary.py OUT.model FILES_OR_FOLDERS... [vocab_size=8000] [character_coverage=1.0]
+
+The same texts in the same order give the same file. Of folders all *.txt files are taken.
+"""
+
+import logging
+import sys
+
+from mixer_tf.data.vocabulary import train_vocabulary
+
+OPTIONS = {"vocab_size": int, "character_coverage": float}
+
+
+def main(arguments: list[str]) -> None:
+    """Train what the command line says."""
+    options = [argument for argument in arguments if argument.partition("=")[0] in OPTIONS]
+    path, *files = [argument for argument in arguments if argument not in options]
+    if not files:
+        raise ValueError(f"text files or folders must be named after the vocabulary's file; given: only {path}")
+    tokenizer = train_vocabulary(files, path, **dict(map(_option, options)))
+    print(f"{path} holds {tokenizer.vocab_size} pieces; use it with vocabulary={path}")
+
+
+def _option(argument: str):
+    key, _, value = argument.partition("=")
+    try:
+        return key, OPTIONS[key](value)
+    except ValueError as error:
+        raise ValueError(f"{key} must be a number; given: {value!r}") from error
+
+
+if __name__ == "__main__":
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    logging.getLogger("mixer_tf").setLevel(logging.INFO)
+    if len(sys.argv) < 2 or {"-h", "--help"} & set(sys.argv):
+        print(__doc__)
+        sys.exit(0 if len(sys.argv) > 1 else 2)
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
