@@ -10,7 +10,6 @@ output_dir, and a SavedModel in saved_models/. Broken off at any moment, the sam
 import contextlib
 import dataclasses
 import functools
-import math
 from pathlib import Path
 
 import keras
@@ -19,7 +18,6 @@ import mixer_tf as mt
 from mixer_tf import program
 from mixer_tf.analysis.classification import evaluate_classifier, predict_with_labels
 from mixer_tf.analysis.report import require_matplotlib, write_report
-from mixer_tf.analysis.size import count_parameters
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
 from mixer_tf.data.sources import open_images
@@ -27,7 +25,7 @@ from mixer_tf.recipe import ImageClassification
 from mixer_tf.training.layer_groups import freeze
 from mixer_tf.training.losses import create_loss
 from mixer_tf.training.optimizers import averaged_weights
-from mixer_tf.training.run import export_folder_of, open_run, optimizer_of, prepare, total_steps_of, train
+from mixer_tf.training.run import export_folder_of, open_run, optimizer_of, prepare, run_figures, total_steps_of, train
 from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
 from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 
@@ -71,13 +69,7 @@ def main(recipe: ImageClassification) -> None:
     result = evaluate_classifier(*predict_with_labels(model, evaluation_data()), source.class_names)
     metrics = {
         **result.metrics,
-        "parameters": count_parameters(model),
-        **{name: progress.history[-1][name] for name in ("train_seconds", "train_images_per_second")},
-        "epochs": math.ceil(total_steps / epoch_steps),
-        "steps": total_steps,
-        "seed": recipe.seed,
-        "train_images": source.train.size,
-        "evaluation_images": source.evaluation.size,
+        **run_figures(recipe, model, progress, source, epoch_steps),
         "skipped_images": source.skipped,
     }
     if recipe.ema:

@@ -10,11 +10,9 @@ Broken off at any moment, the same command goes on where it stopped. Then train 
 """
 
 import functools
-import math
 from pathlib import Path
 
 import keras
-import numpy as np
 
 import mixer_tf as mt
 from mixer_tf import program
@@ -24,15 +22,14 @@ from mixer_tf.analysis.masked_tokens import require_no_leak
 from mixer_tf.analysis.oracles import image_oracle
 from mixer_tf.analysis.probes import probe
 from mixer_tf.analysis.report import require_matplotlib
-from mixer_tf.analysis.size import count_parameters
 from mixer_tf.data.augment import Augmentation
-from mixer_tf.data.markov import MarkovImages
+from mixer_tf.data.markov import MarkovImages, open_markov_images
 from mixer_tf.data.masked_images import eval_masked_images, to_fit, train_masked_images
 from mixer_tf.data.pipeline import steps_per_epoch
 from mixer_tf.data.sources import open_images
 from mixer_tf.heads.masked_image import NUM_COLORS, unit_of
 from mixer_tf.recipe import MaskedImage
-from mixer_tf.training.run import open_run, optimizer_of, prepare, total_steps_of, train
+from mixer_tf.training.run import open_run, optimizer_of, prepare, run_figures, total_steps_of, train
 from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
 from mixer_tf.training.strategy import is_chief
 
@@ -80,7 +77,7 @@ def main(recipe: MaskedImage) -> None:
     if not is_chief(strategy):
         return
 
-    # Evaluate: the hidden patches, against the best possible where that is known, and the features, where there are labels
+    # Evaluate: the hidden patches, against the best possible where it is known; the features, where there are labels
     output = Path(recipe.output_dir)
     model.save(output / "model.keras")
     if recipe.target == "pixels":
@@ -89,16 +86,45 @@ def main(recipe: MaskedImage) -> None:
         metrics = evaluate_colors(recipe, model, source, training, evaluation, unit)
     if len(source.class_names) > 1:
         metrics |= probe(model, source, batch_size=recipe.batch_size, neighbours=recipe.neighbours)
-    metrics |= {
-        "parameters": count_parameters(model),
-        **{name: progress.history[-1][name] for name in ("train_seconds", "train_images_per_second")},
-        "epochs": math.ceil(total_steps / epoch_steps),
-        "steps": total_steps,
-        "seed": recipe.seed,
-        "train_images": source.train.size,
-        "evaluation_images": source.evaluation.size,
-    }
+    metrics |= run_figures(recipe, model, progress, source, epoch_steps)
     write_image_report(output, model, next(iter(evaluation())), metrics)
     write_json(output / "metrics.json", metrics)  # the last file of a run: with it, the run has finished
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
     print(f"\nNext, train on labels:  python tasks/image_classification.py RECIPE initial_weights={output}/model.keras")
+
+
+def open_source(recipe: MaskedImage):
+    """The pictures: rows of a Markov chain, of which the best possible loss is known, or real ones."""
+    if recipe.data == "markov":
+        return open_markov_images(image_size=recipe.image_shape[:2], patch_size=recipe.patch_size)
+    return open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
+
+
+def compile_model(recipe: MaskedImage, model: keras.Model, epoch_steps: int, total_steps: int) -> None:
+    """Optimizer, loss and metrics, over the hidden patches of the global batch alone."""
+    colors, over_hidden = recipe.target == "colors", {"reduction": "mean_with_sample_weight", "dtype": "float32"}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, **over_hidden)
+    model.compile(
+        optimizer=optimizer_of(recipe, epoch_steps, total_steps),
+        loss=loss if colors else keras.losses.MeanAbsoluteError(**over_hidden),
+        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="masked_accuracy")] if colors else [],
+        steps_per_execution=recipe.steps_per_execution,
+    )
+
+
+def evaluate_colors(recipe: MaskedImage, model: keras.Model, source, training, evaluation, unit: int) -> dict:
+    """The figures of guessed colours; a loss that is better than the best possible one stops the run as a leak."""
+    oracle = None
+    if isinstance(source, MarkovImages):
+        oracle = image_oracle(
+            source, model.preprocessing, patch_size=recipe.patch_size, unit=unit, rate=recipe.mask_rate
+        )
+    marginal = marginal_of(training().take(20), NUM_COLORS)
+    result, others = evaluate_masked_tokens(model, evaluation(), marginal=marginal, oracle=oracle)
+    if oracle is not None:
+        require_no_leak(result)
+    return {**result.metrics, **others}
+
+
+if __name__ == "__main__":
+    program.run(main, MaskedImage, __doc__)

@@ -48,10 +48,10 @@ class EvaluateAverage(keras.callbacks.Callback):
 
 
 class TrainingSpeed(keras.callbacks.Callback):
-    """Report `train_seconds` and `train_images_per_second` after each epoch.
+    """Report `train_seconds` and `train_examples_per_second` after each epoch.
 
     `train_seconds` is the time that the run has spent in training so far, without evaluation, checkpoints and other
-    work between epochs. `train_images_per_second` is the speed of the epoch without its first step (with
+    work between epochs. `train_examples_per_second` is the speed of the epoch without its first step (with
     `steps_per_execution`: its first execution), which builds the graph in the first epoch and waits for the input
     pipeline to fill in every epoch; an epoch of one execution counts as a whole.
 
@@ -61,7 +61,7 @@ class TrainingSpeed(keras.callbacks.Callback):
 
     Example:
         >>> history = model.fit(train, callbacks=[TrainingSpeed(batch_size=8)], verbose=0).history
-        >>> history["train_images_per_second"][-1] > 0
+        >>> history["train_examples_per_second"][-1] > 0
         True
     """
 
@@ -85,7 +85,7 @@ class TrainingSpeed(keras.callbacks.Callback):
         start, last = self.marks[0], self.marks[-1]
         since = self.marks[1] if len(self.marks) > 2 else start
         logs["train_seconds"] = self.progress.train_seconds
-        logs["train_images_per_second"] = self.batch_size * (last[0] - since[0]) / (last[1] - since[1])
+        logs["train_examples_per_second"] = self.batch_size * (last[0] - since[0]) / (last[1] - since[1])
 
 
 class StopAfterStep(keras.callbacks.Callback):

@@ -1,7 +1,8 @@
-"""What the runs of all tasks share, from the seed to the last step of `fit`."""
+"""What the runs of all tasks share, from the seed to the figures at the end."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from mixer_tf.analysis.size import count_parameters
 from mixer_tf.recipe import Recipe
 from mixer_tf.training.checkpoints import Progress
 from mixer_tf.training.fit import fit, require_whole_executions
@@ -108,3 +110,24 @@ def train(
         evaluate_average=recipe.ema > 0,
         callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if logs else [],
     )
+
+
+def run_figures(recipe: Recipe, model: keras.Model, progress: Progress, source, epoch_steps: int) -> dict[str, float]:
+    """What `metrics.json` says of every run, whatever its task: size, time and amount of training.
+
+    Args:
+        recipe: of the run.
+        model: trained.
+        progress: that `train` returned.
+        source: with the splits `train` and `evaluation`.
+        epoch_steps: number of updates of an epoch.
+    """
+    return {
+        "parameters": count_parameters(model),
+        **{name: progress.history[-1][name] for name in ("train_seconds", "train_examples_per_second")},
+        "epochs": math.ceil(progress.step / epoch_steps),
+        "steps": progress.step,
+        "seed": recipe.seed,
+        "train_examples": source.train.size,
+        "evaluation_examples": source.evaluation.size,
+    }

@@ -71,7 +71,7 @@ def test_run_leaves_everything_that_it_promises(finished):
         "ema_accuracy",
         "parameters",
         "train_seconds",
-        "train_images_per_second",
+        "train_examples_per_second",
         "epochs",
         "seed",
     }
@@ -91,7 +91,7 @@ def test_run_stops_after_the_step_it_was_told(finished):
 
 def test_same_seed_gives_the_same_metrics(finished):
     first, second = (metrics(finished / "runs" / name) for name in ("digits_mlp_mixer", "again"))
-    for timed in ("train_seconds", "train_images_per_second"):
+    for timed in ("train_seconds", "train_examples_per_second"):
         del first[timed], second[timed]
     assert first == second
     assert first["loss"] < np.log(10)
@@ -331,7 +331,7 @@ def test_broken_picture_is_skipped_and_counted_when_the_recipe_says_so(inputs, t
     arguments, _ = inputs["truncated"]
     assert run(*arguments, "skip_broken=true", *SMALL, "batch_size=7", "steps=1", "export=false") == 0
     counts = metrics(tmp_path / "runs" / "digits_mlp_mixer")
-    assert (counts["skipped_images"], counts["train_images"], counts["evaluation_images"]) == (1, 7, 8)
+    assert (counts["skipped_images"], counts["train_examples"], counts["evaluation_examples"]) == (1, 7, 8)
 
 
 def test_run_that_diverges_ends_with_one_line(tmp_path, monkeypatch, capsys):

@@ -28,7 +28,7 @@ recipe = ImageClassification(
     warmup_epochs=0.5, seed=3, checkpoint_every=1, output_dir="run", export=False,
 )
 """
-TIMES = {"train_seconds", "train_images_per_second"}
+TIMES = {"train_seconds", "train_examples_per_second"}
 
 
 def start(folder, *overrides, **environment):

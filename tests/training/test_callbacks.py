@@ -64,13 +64,13 @@ def test_speed_leaves_out_the_first_step_and_the_evaluation(monkeypatch):
     callbacks = [Clock(monkeypatch), TrainingSpeed(batch_size=8)]
     history = compiled().fit(data(5), epochs=2, validation_data=data(1), callbacks=callbacks, verbose=0).history
     assert history["train_seconds"] == [11.0, 22.0]
-    assert history["train_images_per_second"] == [16.0, 16.0]
+    assert history["train_examples_per_second"] == [16.0, 16.0]
 
 
 def test_speed_of_an_epoch_of_one_step(monkeypatch):
     callbacks = [Clock(monkeypatch), TrainingSpeed(batch_size=18)]
     history = compiled().fit(data(1), callbacks=callbacks, verbose=0).history
-    assert history["train_images_per_second"] == [2.0]
+    assert history["train_examples_per_second"] == [2.0]
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(3, [3]), (5, [5]), (7, [5, 2]), (40, [5, 5])])

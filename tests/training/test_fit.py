@@ -15,7 +15,7 @@ from mixer_tf.training.fit import fit
 from mixer_tf.training.optimizers import create_optimizer
 
 EPOCH_STEPS, STEPS, BATCH_SIZE = 5, 13, 8  # two epochs and a part of a third
-TIMES = {"train_seconds", "train_images_per_second"}
+TIMES = {"train_seconds", "train_examples_per_second"}
 
 
 def batches(*, start_step=0):
