@@ -14,7 +14,7 @@ from mixer_tf.analysis.hidden_chains import Channel, log_posteriors
 from mixer_tf.checks import require
 
 if TYPE_CHECKING:
-    from mixer_tf.data.markov import MarkovChain
+    from mixer_tf.data.markov_chain import MarkovChain
 
 MAX_JOINT_STATES = 2**16  # of the rows of a unit
 SHARES = (0.8, 0.1, 0.1)
@@ -42,7 +42,7 @@ def masked_bayes_loss(chain: MarkovChain, length: int, rate: float, block: int =
         ValueError: when the rate is no probability above 0, or the length no multiple of the block.
 
     Example:
-        >>> from mixer_tf.data.markov import MarkovChain
+        >>> from mixer_tf.data.markov_chain import MarkovChain
         >>> round(masked_bayes_loss(MarkovChain.from_seed(16), length=32, rate=0.15), 4)
         1.4474
     """
@@ -87,10 +87,10 @@ def masked_log_posteriors(
         ValueError: when rate or shares are no probabilities, or something is observed that cannot be shown.
 
     Example:
-        >>> from mixer_tf.data.markov import MarkovChain
+        >>> from mixer_tf.data.markov_chain import MarkovChain
         >>> chain = MarkovChain(np.array([[0.9, 0.1], [0.2, 0.8]]))
         >>> np.exp(masked_log_posteriors(chain, np.array([[0, -1, 0]]), rate=0.15))[0, 1].round(3)
-        array([0.971, 0.029])
+        array([0.974, 0.026])
     """
     observed = np.asarray(observed)
     _check(chain, observed, "[n, t]", rate, shares)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mixer_tf.data.markov import MarkovChain
+    from mixer_tf.data.markov_chain import MarkovChain
 
 MESSAGE_SIZE = 2**20  # numbers in one message: 8 MB
 
