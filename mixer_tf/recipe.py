@@ -266,7 +266,7 @@ class MaskedLanguage(Recipe):
         sequence_length: of every example, `[CLS]`, `[SEP]`, `[EOS]` and padding included.
         vocabulary: a SentencePiece `.model` or a WordPiece `vocab.txt`; None trains one on the training texts.
         vocab_size: pieces of a vocabulary that is trained.
-        evaluation_share: of the texts, held out.
+        evaluation_share: of the texts, held out; at most 0.5.
         mask_rate: probability that a token is to be guessed.
         whole_words: hide words, not pieces of them.
         pair_task: what is asked about two sentences: `nsp`, whether the second follows the first (1) or comes from

@@ -17,15 +17,15 @@ import keras
 import mixer_tf as mt
 from mixer_tf import program
 from mixer_tf.analysis.masked_evaluation import evaluate_masked_pixels, evaluate_masked_tokens, marginal_of
-from mixer_tf.analysis.masked_report import write_image_report
+from mixer_tf.analysis.masked_report import write_curves, write_hidden_parts
 from mixer_tf.analysis.masked_tokens import require_no_leak
 from mixer_tf.analysis.oracles import image_oracle
-from mixer_tf.analysis.probes import probe
+from mixer_tf.analysis.probes import features_of, linear_probe, nearest_neighbour_probe, neighbour_color_accuracy
 from mixer_tf.analysis.report import require_matplotlib
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.markov import MarkovImages, open_markov_images
 from mixer_tf.data.masked_images import eval_masked_images, to_fit, train_masked_images
-from mixer_tf.data.pipeline import steps_per_epoch
+from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
 from mixer_tf.data.sources import open_images
 from mixer_tf.heads.masked_image import NUM_COLORS, unit_of
 from mixer_tf.recipe import MaskedImage
@@ -85,9 +85,10 @@ def main(recipe: MaskedImage) -> None:
     else:
         metrics = evaluate_colors(recipe, model, source, training, evaluation, unit)
     if len(source.class_names) > 1:
-        metrics |= probe(model, source, batch_size=recipe.batch_size, neighbours=recipe.neighbours)
+        metrics |= probes(recipe, model, source)
     metrics |= run_figures(recipe, model, progress, source, epoch_steps)
-    write_image_report(output, model, next(iter(evaluation())), metrics)
+    write_curves(output, metrics)
+    write_hidden_parts(output, model, next(iter(evaluation())))
     write_json(output / "metrics.json", metrics)  # the last file of a run: with it, the run has finished
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
     print(f"\nNext, train on labels:  python tasks/image_classification.py RECIPE initial_weights={output}/model.keras")
@@ -123,7 +124,23 @@ def evaluate_colors(recipe: MaskedImage, model: keras.Model, source, training, e
     result, others = evaluate_masked_tokens(model, evaluation(), marginal=marginal, oracle=oracle)
     if oracle is not None:
         require_no_leak(result)
-    return {**result.metrics, **others}
+    batch = next(iter(evaluation()))
+    copied = neighbour_color_accuracy(batch["labels"].numpy(), batch["kinds"].numpy())
+    return {**result.metrics, **others, "neighbour_accuracy": copied}
+
+
+def probes(recipe: MaskedImage, model: keras.Model, source) -> dict[str, float]:
+    """What can be told of the labels from the features alone, of at most 10,000 training pictures."""
+    reading = {"preprocessing": model.preprocessing, "num_classes": len(source.class_names)}
+    size = min(recipe.batch_size, source.train.size)
+    training = train_dataset(source.train, **reading, augmentation=Augmentation(), batch_size=size, seed=recipe.seed)
+    known = features_of(model, training.take(min(source.train.size, 10_000) // size))
+    asked = features_of(model, eval_dataset(source.evaluation, **reading, batch_size=size))
+    neighbours = min(recipe.neighbours, len(known[1]))
+    return {
+        "linear_probe_accuracy": linear_probe(*known, *asked),
+        "nearest_neighbour_accuracy": nearest_neighbour_probe(*known, *asked, neighbours=neighbours),
+    }
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ from mixer_tf.analysis.classification import ClassificationResult
 BLUE, RED, GREY = "#2166ac", "#d6604d", "#777777"
 
 
-def draw_learning_curves(history: dict[str, np.ndarray]):
-    """Loss and accuracy by epoch, for training, validation and the averaged weights, as far as the history has them."""
-    metrics = [name for name in ("loss", "accuracy") if name in history]
+def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, float] | None = None):
+    """Loss and accuracy by epoch, for training, validation and the averaged weights, as far as the history has them.
+
+    Known levels of the loss, by name, are lines across the picture.
+    """
+    metrics = [name for name in ("loss", "accuracy", "masked_accuracy") if name in history]
     figure = _figure(1 + 5 * len(metrics), 4)
     epochs = history["epoch"] + 1
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
@@ -28,10 +31,13 @@ def draw_learning_curves(history: dict[str, np.ndarray]):
             if f"{prefix}{metric}" in history:
                 marker = "o" if len(epochs) < 25 else None
                 axes.plot(epochs, history[f"{prefix}{metric}"], color=color, label=label, marker=marker, markersize=3)
-        axes.set_title(metric.capitalize(), loc="left")
+        for name, level in (levels or {}).items() if metric == "loss" else ():
+            axes.axhline(level, color=GREY, linewidth=1, linestyle="--")
+            axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY)
+        axes.set_title(metric.replace("_", " ").capitalize(), loc="left")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if metric == "accuracy":
+        if metric.endswith("accuracy"):
             axes.yaxis.set_major_formatter("{x:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e5e5e5", linewidth=0.8)
@@ -80,6 +86,19 @@ def draw_most_wrong(result: ClassificationResult, pictures: Sequence[np.ndarray]
         axes.set_axis_off()
     for axes, index in zip(cells, indices, strict=False):
         _draw_example(axes, pictures[index], result, index)
+    return figure
+
+
+def draw_hidden_parts(rows: Mapping[str, np.ndarray]):
+    """Pictures of the same place in different states, a row for each state: `{"original": uint8 [n, H, W, 3], ...}`."""
+    count = len(next(iter(rows.values())))
+    figure = _figure(1.4 * count + 1, 1.5 * len(rows))
+    grid = figure.subplots(len(rows), count, squeeze=False)
+    for line, (name, pictures) in zip(grid, rows.items(), strict=True):
+        for axes, picture in zip(line, pictures, strict=True):
+            axes.imshow(picture, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name)
     return figure
 
 

@@ -54,7 +54,7 @@ def write_report(
     directory.mkdir(parents=True, exist_ok=True)
     written = [_write_accuracy_per_class(directory, result), _write_confusion_matrix(directory, result)]
     if history is not None:
-        written.append(save(draw_learning_curves(_read_history(history)), directory / "learning_curves.png"))
+        written.append(save(draw_learning_curves(read_history(history)), directory / "learning_curves.png"))
     written.append(save(draw_confusion_matrix(result), directory / "confusion_matrix.png"))
     if pictures is not None:
         written.append(save(draw_most_wrong(result, pictures), directory / "most_wrong.png"))
@@ -86,7 +86,7 @@ def _write_csv(path: Path, header: list[str], rows: list[list]) -> Path:
     return path
 
 
-def _read_history(path: str | Path) -> dict[str, np.ndarray]:
+def read_history(path: str | Path) -> dict[str, np.ndarray]:
     """The columns of a `history.csv`; NaN where Keras wrote NA or nothing."""
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

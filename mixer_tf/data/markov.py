@@ -105,7 +105,7 @@ def open_markov_text(sequence_length: int, *, num_tokens: int = 16, seed: int = 
 
 
 def open_markov_images(
-    *, image_size: int | tuple[int, int] = 32, patch_size: int = 4, num_colors: int = 8, seed: int = 0
+    *, image_size: int | tuple[int, int] = 32, patch_size: int = 4, num_colors: int = 8, seed: int = 20
 ) -> MarkovImages:
     """Open pictures in which every row of patches is its own Markov chain of colours.
 
@@ -116,7 +116,9 @@ def open_markov_images(
         image_size: (height, width) in pixels, or one number for both; multiples of patch_size.
         patch_size: Side of a patch in pixels.
         num_colors: Number of states, k, 2..512.
-        seed: Of the chain, the colours and what is drawn.
+        seed: Of the chain, the colours and what is drawn. With 20 neighbours tell much of a patch (at a rate of 1/2 and
+            a unit of one patch 1.00 nats are left of 1.91), so that a model that learns is soon told from one that
+            does not.
 
     Returns:
         The source: 65,536 training and 2,048 evaluation pictures, a function of the index; all labels are 0.

@@ -1,4 +1,4 @@
-"""Where texts come from: `sentences` or `text:PATH`, all behind one `TextSource`."""
+"""Where texts come from: `markov`, `sentences` or `text:PATH`, all behind one `TextSource`."""
 
 from __future__ import annotations
 
@@ -79,8 +79,9 @@ def open_texts(
     """Open texts. Their tokens are made once and kept on disk; memory holds a few bytes per sentence.
 
     Args:
-        data: `sentences` (some hundred Japanese and English sentences that come with the package) or
-            `text:FILE_OR_FOLDER` (UTF-8; of a folder all `*.txt` files).
+        data: `markov` (endless, of which the best possible loss is known), `sentences` (some hundred Japanese and
+            English sentences that come with the package) or `text:FILE_OR_FOLDER` (UTF-8; of a folder all `*.txt`
+            files).
         folder: Where tokens, and a vocabulary that is trained, are kept.
         sequence_length: t, the tokens of an example, special tokens included.
         pair_task: "nsp" (half of the second parts come from elsewhere), "sop" (half of the pairs are swapped) or None.
@@ -106,12 +107,19 @@ def open_texts(
     kind, _, rest = data.partition(":")
     _check(sequence_length, pair_task, evaluation_share, short_share)
     require(tokenizer is None or vocabulary is None, "tokenizer and vocabulary must not both be given; leave one out")
+    if data == "markov":
+        from mixer_tf.data.markov import open_markov_text  # it builds on this module
+
+        require(
+            pair_task is None, f"pair_task must be none for data=markov, which has no sentences; given: {pair_task}"
+        )
+        return open_markov_text(sequence_length)
     if data == "sentences":
         files = find_text_files(SENTENCES)
     elif kind == "text" and rest:
         files = find_text_files(rest)
     else:
-        raise ValueError(f"data must be sentences or text:FILE_OR_FOLDER; given: {data!r}; choose one of these forms")
+        raise ValueError(f"data must be markov, sentences or text:FILE_OR_FOLDER; given: {data!r}; choose one")
     if vocabulary is not None:
         tokenizer = open_tokenizer(vocabulary)
     elif tokenizer is None:

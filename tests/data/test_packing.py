@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from mixer_tf.data.tokenizers import SpecialTokens
 
 from mixer_tf.data.packing import pack_texts
+from mixer_tf.data.tokenizers import SpecialTokens
 
 SPECIAL = SpecialTokens(pad=0, unknown=1, cls=2, eos=3, sep=4, mask=5)
 FIRST = tf.ragged.constant([[11, 12, 13], [], [11, 12, 13, 14, 15, 16, 17, 18]], dtype=tf.int32)

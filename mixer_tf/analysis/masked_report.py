@@ -1,0 +1,61 @@
+"""The pictures that a run on masked tokens leaves: its curves, and for pictures what it sees and says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mixer_tf.analysis.pictures import draw_hidden_parts, draw_learning_curves, save
+from mixer_tf.analysis.report import read_history
+
+LEVELS = {"marginal_loss": "without looking", "bayes_loss": "best possible"}
+
+
+def write_curves(directory: Path, metrics: Mapping[str, float]) -> Path:
+    """Write `learning_curves.png`, of the run's `history.csv`, with the levels of the loss that are known."""
+    levels = {name: metrics[figure] for figure, name in LEVELS.items() if figure in metrics}
+    return save(
+        draw_learning_curves(read_history(directory / "history.csv"), levels), directory / "learning_curves.png"
+    )
+
+
+def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path:
+    """Write `masked.png`: some pictures, what the model sees of them, and what it says about the hidden patches.
+
+    Args:
+        directory: where the picture goes.
+        model: a `mixer_tf.masked_image_model`.
+        batch: of `mixer_tf.data.masked_images.eval_masked_images`, whose labels are colours or pixels.
+        count: number of pictures at most.
+    """
+    part = {name: np.asarray(tensor)[:count] for name, tensor in batch.items()}
+    outputs = np.asarray(model({name: part[name] for name in model.input}, training=False))
+    hidden = part["kinds"] > 0
+    if part["labels"].ndim == 3:
+        true, said = _painted(part["labels"]), _painted(outputs.argmax(axis=-1))
+    else:
+        true, said = (_normalized_pixels(patches) for patches in (part["labels"], outputs))
+    seen = np.where((part["kinds"] == 1)[..., None, None, None], np.uint8(128), true)
+    rows = {"truth": true, "seen": seen, "guess": np.where(hidden[..., None, None, None], said, true)}
+    return save(draw_hidden_parts({name: _joined(patches) for name, patches in rows.items()}), directory / "masked.png")
+
+
+def _painted(classes: np.ndarray) -> np.ndarray:
+    """The colour in the middle of each class, uint8 [n, h, w, 1, 1, 3]."""
+    colors = np.stack([classes // 64, classes // 8 % 8, classes % 8], axis=-1)
+    return (32 * colors + 16).astype(np.uint8)[..., None, None, :]
+
+
+def _normalized_pixels(patches: np.ndarray) -> np.ndarray:
+    """Patches of mean 0 and deviation 1, float [n, h, w, 3 t t], as grey with their contrast, uint8 [n, h, w, t, t, 3]."""
+    side = round((patches.shape[-1] // 3) ** 0.5)
+    pixels = np.clip(128 + 50 * patches, 0, 255).astype(np.uint8)
+    return pixels.reshape(*patches.shape[:-1], side, side, 3)
+
+
+def _joined(patches: np.ndarray) -> np.ndarray:
+    """[n, h, w, t, t, 3] -> [n, h t, w t, 3]."""
+    n, h, w, t, _, channels = patches.shape
+    return patches.transpose(0, 1, 3, 2, 4, 5).reshape(n, h * t, w * t, channels)

@@ -1,0 +1,25 @@
+"""X."""
+
+from mixer_tf.recipe import MaskedImage
+
+recipe = MaskedImage(
+    output_dir="runs/masked_image_mlp_mixer",
+    data="markov",
+    image_size=32,
+    patch_size=4,
+    backbone="mlp_mixer",
+    backbone_arguments={
+        "patch_size": 4,
+        "num_blocks": 4,
+        "hidden_dim": 64,
+        "tokens_mlp_dim": 64,
+        "channels_mlp_dim": 256,
+    },
+    batch_size=64,
+    epochs=1,
+    learning_rate=2e-3,
+    warmup_epochs=0.1,
+    weight_decay=0.05,
+    clip_norm=1.0,
+    export=False,
+)
