@@ -16,7 +16,7 @@ LOWER = {  # folder -> folders of the package that it may import
     "heads": {"heads", "backbones", "layers", "keras_fixes", "checks"},
     "data": {"data", "checks"},
     "weights": {"weights", "layers", "data", "checks"},
-    "export": {"export", "data"},
+    "export": {"export", "data", "checks"},
 }
 KERAS_ONLY = {"layers", "backbones", "heads", "weights"}
 TENSORFLOW_KERNELS = "mixer_tf/layers/fused.py"  # plain Keras on another backend

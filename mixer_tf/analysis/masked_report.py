@@ -49,7 +49,7 @@ def _painted(classes: np.ndarray) -> np.ndarray:
 
 
 def _normalized_pixels(patches: np.ndarray) -> np.ndarray:
-    """Patches of mean 0 and deviation 1, float [n, h, w, 3 t t], as grey with their contrast, uint8 [n, h, w, t, t, 3]."""
+    """Patches of mean 0 and deviation 1, float [n, h, w, 3 t t], around grey: uint8 [n, h, w, t, t, 3]."""
     side = round((patches.shape[-1] // 3) ** 0.5)
     pixels = np.clip(128 + 50 * patches, 0, 255).astype(np.uint8)
     return pixels.reshape(*patches.shape[:-1], side, side, 3)

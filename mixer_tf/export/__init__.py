@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from mixer_tf.checks import require
 from mixer_tf.data.preprocess import Preprocessing
 
 
@@ -11,54 +12,90 @@ def export(
     model: keras.Model,
     directory: str | Path,
     *,
-    class_names: list[str] | tuple[str, ...],
+    class_names: list[str] | tuple[str, ...] | None = None,
     preprocessing: Preprocessing | None = None,
     activation: str = "softmax",
+    tokenizer=None,
+    top: int = 5,
 ) -> Path:
-    """Write an image classifier as the next version below `directory`, in the form that TensorFlow Serving takes.
+    """Write a model as the next version below `directory`, in the form that TensorFlow Serving takes.
 
-    The signature `serving_default` takes `image_bytes`, encoded pictures (JPEG, PNG, GIF or BMP) of any size
-    (string `[b]`), and gives `scores` (float32 `[b, k]`, in the order of the classes) and `classes` (string `[b, k]`).
-    Decoding and the evaluation's preprocessing are inside.
+    An image classifier has the signature `serving_default`: it takes `image_bytes`, encoded pictures (JPEG, PNG, GIF
+    or BMP) of any size (string `[b]`), and gives `scores` (float32 `[b, k]`, in the order of the classes) and `classes`
+    (string `[b, k]`). Decoding and the evaluation's preprocessing are inside.
+
+    A language model has `serve_text`, which is also its `serving_default`: it takes `text` (string `[b]`) and gives
+    `pieces` (string `[b, m, top]`) and `probabilities` (float32 `[b, m, top]`) for each of the m places of [MASK], or of
+    a causal model for the one that comes next; where a text of the batch has fewer, `""` and 0. `serve_tokens` takes
+    the model's inputs (int32 `[b, t]`) and gives `token_ids` and `probabilities`; it needs no tensorflow-text. A model
+    of pairs has `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
 
     Args:
-        model: a classifier that gives logits `[b, k]`.
+        model: a classifier that gives logits `[b, k]`, or a masked or causal language model.
         directory: the model's folder, such as `saved_models/flowers`; its name is the model's name on the server.
-        class_names: names of the k classes, in the order of the logits.
+        class_names: of a classifier, names of the k classes, in the order of the logits.
         preprocessing: how a picture becomes the model's input; None for `model.preprocessing`.
         activation: what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that loss.
+        tokenizer: of a language model, that of its training (`mixer_tf.data.tokenizers`).
+        top: number of pieces for each place, at most those of the vocabulary.
 
     Returns:
         The folder of the new version, e.g. `saved_models/flowers/3`. An earlier version is never touched.
 
     Raises:
         ValueError: when the names are not as many different strings as the model has classes, no preprocessing is
-            known, or it gives pictures of another size than the model's.
+            known, or it gives pictures of another size than the model's; when a language model comes without its
+            tokenizer, or with another.
 
     Example:
         >>> export(model, "saved_models/digits", class_names=class_names, preprocessing=Preprocessing((16, 24)))
         PosixPath('saved_models/digits/1')
     """
-    from mixer_tf.export.classification import add_classification
+    archive = keras.export.ExportArchive()
+    if isinstance(model.input, dict) and "token_ids" in model.input:
+        _check_language(model, tokenizer, top)
+        from mixer_tf.export.language import add_language
+
+        add_language(archive, model, tokenizer, top)
+    else:
+        preprocessing = preprocessing or getattr(model, "preprocessing", None)
+        _check_classification(model, preprocessing, class_names, activation)
+        from mixer_tf.export.classification import add_classification
+
+        add_classification(archive, model, preprocessing, class_names, activation)
     from mixer_tf.export.publish import publish
 
-    preprocessing = preprocessing or getattr(model, "preprocessing", None)
-    if preprocessing is None:
-        raise ValueError("export must know how pictures become the model's input; given: no preprocessing; pass one")
-    if preprocessing.image_size != model.input.shape[1:3]:
-        raise ValueError(
-            f"preprocessing must give pictures of {model.input.shape[1:3]}; given: {preprocessing.image_size}"
-        )
-    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
-        raise ValueError(f"class_names must be a list of strings; given: {class_names!r}")
-    if len(set(class_names)) != len(class_names):
-        raise ValueError(f"class_names must differ from each other; given: {class_names!r}")
-    if len(class_names) != model.output.shape[-1]:
-        raise ValueError(
-            f"class_names must name the model's {model.output.shape[-1]} classes; given: {len(class_names)} names"
-        )
-    if activation not in ("softmax", "sigmoid"):
-        raise ValueError(f"activation must be softmax or sigmoid; given: {activation!r}")
-    archive = keras.export.ExportArchive()
-    add_classification(archive, model, preprocessing, class_names, activation)
     return publish(Path(directory), lambda folder: archive.write_out(str(folder), verbose=False))
+
+
+def _check_language(model, tokenizer, top) -> None:
+    require(tokenizer is not None, "export of a language model needs its tokenizer; given: none; pass tokenizer")
+    outputs = model.output["mlm_logits"] if isinstance(model.output, dict) else model.output
+    require(
+        tokenizer.vocab_size == outputs.shape[-1],
+        f"tokenizer must have the model's {outputs.shape[-1]} pieces; given: {tokenizer.vocab_size}",
+    )
+    require(1 <= top <= tokenizer.vocab_size, f"top must lie in 1..{tokenizer.vocab_size}; given: {top}")
+
+
+def _check_classification(model, preprocessing, class_names, activation) -> None:
+    require(
+        preprocessing is not None,
+        "export must know how pictures become the model's input; given: no preprocessing; pass one",
+    )
+    require(
+        preprocessing.image_size == model.input.shape[1:3],
+        f"preprocessing must give pictures of {model.input.shape[1:3]}; given: {preprocessing.image_size}",
+    )
+    require(
+        isinstance(class_names, list | tuple) and all(isinstance(name, str) for name in class_names),
+        f"class_names must be a list of strings; given: {class_names!r}",
+    )
+    require(
+        len(set(class_names)) == len(class_names), f"class_names must differ from each other; given: {class_names!r}"
+    )
+    require(
+        len(class_names) == model.output.shape[-1],
+        f"class_names must name the model's {model.output.shape[-1]} classes; given: {len(class_names)} names",
+    )
+    require(activation in ("softmax", "sigmoid"), f"activation must be softmax or sigmoid; given: {activation!r}")

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 FREE_TO_CHANGE = {  # what does not decide how a run turns out, so that it may go on with another value
     *("output_dir", "resume", "export", "data_dir", "tensorboard", "checkpoint_every", "keep_checkpoints"),
-    *("strategy", "replicas", "tpu"),
+    *("strategy", "replicas", "tpu", "fill", "prompt"),
 }
 
 
