@@ -25,10 +25,10 @@ def export(
     (string `[b, k]`). Decoding and the evaluation's preprocessing are inside.
 
     A language model has `serve_text`, which is also its `serving_default`: it takes `text` (string `[b]`) and gives
-    `pieces` (string `[b, m, top]`) and `probabilities` (float32 `[b, m, top]`) for each of the m places of [MASK], or of
-    a causal model for the one that comes next; where a text of the batch has fewer, `""` and 0. `serve_tokens` takes
-    the model's inputs (int32 `[b, t]`) and gives `token_ids` and `probabilities`; it needs no tensorflow-text. A model
-    of pairs has `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
+    `pieces` (string) and `probabilities` (float32), both `[b, m, top]`, for each of the m places of [MASK], or of a
+    causal model for the one place that comes next; where a text of the batch has fewer, `""` and 0. `serve_tokens`
+    takes the model's inputs (int32 `[b, t]`) and gives `token_ids` and `probabilities`; it needs no tensorflow-text. A
+    model of pairs has `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
 
     Args:
         model: a classifier that gives logits `[b, k]`, or a masked or causal language model.
