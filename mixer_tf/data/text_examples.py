@@ -79,19 +79,11 @@ class TextExamples:
         pair_task: str | None,
         short_share: float,
     ):
-        self._token_ids, self._special, self._sequence_length = corpus.token_ids, special, sequence_length
+        self._token_ids = np.asarray(corpus.token_ids)  # still mapped, but slices are plain arrays: faster
+        self._special, self._sequence_length = special, sequence_length
         self._pair_task, self._short_share = pair_task, short_share
         self._room = sequence_length - (3 if pair_task else 2)
-        numbers = np.flatnonzero(chosen)
-        starts, ends = corpus.sentence_starts[numbers], corpus.sentence_starts[numbers + 1]
-        documents = np.searchsorted(corpus.document_starts, numbers, side="right")
-        counts = -(-(ends - starts) // self._room)  # parts of each sentence
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._starts = np.repeat(starts, counts) + within * self._room  # in the token file
-        self._ends = np.minimum(self._starts + self._room, np.repeat(ends, counts))
-        self._positions = np.concatenate([[0], np.cumsum(self._ends - self._starts)])  # in this part of the corpus
-        first_parts = np.flatnonzero(np.diff(np.repeat(documents, counts), prepend=-1))
-        self._documents = np.append(first_parts, len(self._starts))
+        self._starts, self._positions, self._documents = self._find_parts(corpus, np.flatnonzero(chosen))
         self._chunks = self._find_chunks()
         require(
             pair_task != "nsp" or len(self) > 1,
@@ -119,6 +111,24 @@ class TextExamples:
         first, second, is_next = self._pair(random, int(index), length)
         packed = pack(first, second, special=self._special, sequence_length=self._sequence_length)
         return *packed, np.array(is_next, np.int32)
+
+    def _find_parts(self, corpus: Corpus, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where parts start in the token file [n] and among the chosen [n + 1]; first parts of documents [d + 1]."""
+        small = np.int32 if len(corpus.token_ids) < 1 << 30 else np.int64  # there may be many millions
+        starts = corpus.sentence_starts[numbers].astype(small)
+        lengths = corpus.sentence_starts[numbers + 1].astype(small) - starts
+        documents = np.searchsorted(corpus.document_starts, numbers, side="right").astype(small)
+        counts = -(-lengths // self._room)  # parts of each sentence
+        lengths, documents = np.repeat(lengths, counts), np.repeat(documents, counts)
+        within = np.arange(len(lengths), dtype=small) - np.repeat(np.cumsum(counts, dtype=small) - counts, counts)
+        starts, counts = np.repeat(starts, counts), np.repeat(counts, counts)
+        if self._pair_task:  # in equal parts, so that none is too short to be split
+            first, last = lengths * within // counts, lengths * (within + 1) // counts
+        else:
+            first, last = within * self._room, np.minimum((within + 1) * self._room, lengths)
+        positions = np.concatenate([[0], np.cumsum(last - first)]).astype(small)
+        first_parts = np.flatnonzero(np.diff(documents, prepend=-1))
+        return starts + first, positions, np.append(first_parts, len(starts))
 
     def _find_chunks(self) -> np.ndarray:
         """The first part of each chunk, and the end, int64 [n + 1]."""
@@ -171,15 +181,15 @@ class TextExamples:
             return self._documents[other], self._documents[other + 1]
         distance = max(1, len(self) // 4)
         other = (index + random.integers(distance, len(self) - distance + 1)) % len(self)
-        return self._chunks[other], self._chunks[index] if other < index else self._documents[-1]
+        return self._chunks[other], self._chunks[index - distance + 1] if other < index else self._documents[-1]
 
     def _tokens(self, start: int, end: int) -> np.ndarray:
         """The tokens of the parts in [start, end)."""
-        first, last = self._starts[start], self._ends[end - 1]
-        if last - first == self._positions[end] - self._positions[start]:  # they lie side by side
-            return self._token_ids[first:last]
-        places = zip(self._starts[start:end], self._ends[start:end], strict=True)
-        return np.concatenate([self._token_ids[first:last] for first, last in places])
+        starts, lengths = self._starts[start:end], np.diff(self._positions[start : end + 1])
+        if starts[-1] + lengths[-1] - starts[0] == lengths.sum():  # they lie side by side
+            return self._token_ids[starts[0] : starts[-1] + lengths[-1]]
+        places = zip(starts, lengths, strict=True)
+        return np.concatenate([self._token_ids[first : first + length] for first, length in places])
 
 
 def _truncate(random, first: np.ndarray, second: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -53,7 +53,8 @@ class TextCounts:
     tokens: int = 0
 
     def __str__(self) -> str:
-        return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in dataclasses.asdict(self).items())
+        met = {name: value for name, value in dataclasses.asdict(self).items() if value}
+        return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in met.items())
 
 
 def find_text_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -98,19 +99,20 @@ def read_sentences(path: Path, counts: TextCounts) -> Iterator[tuple[str, bool]]
     """
     counts.files += 1
     counts.bytes += path.stat().st_size
-    starts_document, starts_line, rest = True, True, ""
+    starts_document, ended, blank, rest = True, True, True, ""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
         while part := file.readline(_LONGEST_PART):
             part, broken = _BROKEN.subn("\ufffd", part)
             counts.replaced_bytes += broken
-            counts.lines += starts_line
+            counts.lines += ended
+            blank = (ended or blank) and not part.strip()  # so far
             ended = part.endswith("\n")
-            if starts_line and not part.strip():
+            if blank:
                 counts.empty_lines += ended
-                starts_document, starts_line = starts_document or ended, ended
+                starts_document |= ended
                 continue
             sentences = split_sentences(rest + part)
-            rest, starts_line = "" if ended else sentences.pop(), ended  # the last may go on
+            rest = "" if ended else sentences.pop()  # the last may go on
             for sentence in filter(None, map(str.strip, sentences)):
                 yield _escape(sentence, counts), starts_document
                 starts_document = False

@@ -96,7 +96,7 @@ class SentencePieceTokenizer(_Tokenizer):
     A typed "[MASK]" becomes the mask's id; "[CLS]" and the like, typed by a user, are spelled as plain characters.
 
     Args:
-        model: The serialised model; it lives in the graph, so a SavedModel needs no file beside it.
+        model: The serialised model, also an attribute; it lives in the graph: a SavedModel needs no file beside it.
 
     Raises:
         ValueError: If the model cannot be read, lacks a special piece, or tensorflow-text is missing.
@@ -119,16 +119,28 @@ class SentencePieceTokenizer(_Tokenizer):
         )
         starts = [not processor.is_byte(i) and _starts_word(piece) for i, piece in enumerate(pieces)]
         self._vocabulary = _vocabulary(special, pieces, starts, model)
-        # Not FastSentencepieceTokenizer: it ignores byte fallback and so gives other ids from the same model.
-        self._tokenizer = text.SentencepieceTokenizer(model)
+        self.model = model
+
+        # Not FastSentencepieceTokenizer: it ignores byte fallback and so gives other ids from the same model. Made in
+        # the functions: the resource of one made eagerly is lost when TensorFlow clears its caches, as
+        # `keras.utils.set_random_seed` does.
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def tokenize(texts):
+            return text.SentencepieceTokenizer(model).tokenize(texts)
+
+        @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+        def detokenize(token_ids):
+            return text.SentencepieceTokenizer(model).detokenize(token_ids)
+
+        self._tokenize, self._detokenize = tokenize, detokenize
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Tokenize strings [n] to int32 [n, (t)], without special tokens around them."""
-        return self._tokenizer.tokenize(tf.convert_to_tensor(texts, tf.string))
+        return self._tokenize(tf.convert_to_tensor(texts, tf.string))
 
     def decode(self, token_ids) -> tf.Tensor:
         """Join ids, int [n, t] or ragged, to strings [n]; control symbols vanish."""
-        return self._tokenizer.detokenize(_ragged(token_ids))
+        return self._detokenize(_ragged(token_ids))
 
 
 class WordPieceTokenizer(_Tokenizer):
