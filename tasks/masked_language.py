@@ -28,7 +28,7 @@ from mixer_tf.data.masked_texts import Masking, eval_masked_texts, to_fit, train
 from mixer_tf.data.pipeline import steps_per_epoch
 from mixer_tf.data.text_files import TextCounts, read_sentences
 from mixer_tf.data.texts import TextSource, open_texts
-from mixer_tf.data.tokenizers import open_tokenizer
+from mixer_tf.data.tokenizers import Tokenizer, open_tokenizer
 from mixer_tf.recipe import MaskedLanguage
 from mixer_tf.training.run import (
     export_folder_of,
@@ -72,7 +72,7 @@ def main(recipe: MaskedLanguage) -> None:
 
     # Token ids to batches: hidden tokens in, what stood there out
     masking = Masking(recipe.mask_rate, recipe.whole_words, causal=is_causal(model))
-    reading = {"masking": masking, "batch_size": recipe.batch_size, "seed": recipe.seed}
+    reading: dict = {"masking": masking, "batch_size": recipe.batch_size, "seed": recipe.seed}
     training = functools.partial(train_masked_texts, source, **reading)
     evaluation = functools.partial(eval_masked_texts, source, **reading)
 
@@ -98,7 +98,7 @@ def main(recipe: MaskedLanguage) -> None:
     metrics = by_name(result.metrics, masking) | others
     if source.tokenizer is not None:
         source.tokenizer.save(output)
-        metrics |= sentence_figures(model, source.tokenizer, sentences(recipe, source))
+        metrics |= sentence_figures(model, source.tokenizer, sentences(recipe, source, source.tokenizer))
     metrics |= run_figures(recipe, model, progress, source, epoch_steps)
     write_curves(output, metrics)
 
@@ -170,17 +170,17 @@ def by_name(figures: dict[str, float], masking: Masking) -> dict[str, float]:
     return {name.replace("masked", "next_token"): x for name, x in figures.items() if not name.endswith("_kept")}
 
 
-def sentences(recipe: MaskedLanguage, source: TextSource, count: int = 16) -> list[str]:
+def sentences(recipe: MaskedLanguage, source: TextSource, tokenizer: Tokenizer, count: int = 16) -> list[str]:
     """The sentences that the recipe names, or some of the held-out texts."""
     if recipe.sentences is not None:
         return [sentence for sentence, _ in read_sentences(Path(recipe.sentences), TextCounts())]
     number = min(count, source.evaluation.size)
     examples = [source.evaluation.read(tf.constant(i, tf.int64), tf.constant([0, i], tf.int64)) for i in range(number)]
-    texts = source.tokenizer.decode(tf.stack([example["token_ids"] for example in examples]))
+    texts = tokenizer.decode(tf.stack([example["token_ids"] for example in examples]))
     return [text.decode("utf-8", "replace") for text in texts.numpy()]
 
 
-def show(recipe: MaskedLanguage, model: keras.Model, tokenizer) -> None:
+def show(recipe: MaskedLanguage, model: keras.Model, tokenizer: Tokenizer) -> None:
     """What the model puts in the place of each [MASK], whether the second text follows, how a text goes on."""
     if recipe.fill:
         texts = [recipe.fill] if isinstance(recipe.fill, str) else list(recipe.fill)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from mixer_tf.checks import require
 
+if TYPE_CHECKING:
+    from mixer_tf.data.tokenizers import Tokenizer
+
 
 def fill_masks(
-    model: keras.Model, tokenizer, text: str, next_text: str | None = None, *, top: int = 5
+    model: keras.Model, tokenizer: Tokenizer, text: str, next_text: str | None = None, *, top: int = 5
 ) -> list[list[tuple[str, float]]]:
     """What the model would put in the place of every [MASK].
 
@@ -52,7 +56,7 @@ def fill_masks(
     ]
 
 
-def next_probability(model: keras.Model, tokenizer, text: str, next_text: str) -> float:
+def next_probability(model: keras.Model, tokenizer: Tokenizer, text: str, next_text: str) -> float:
     """The probability, of a model with the head for pairs, that the second sentence follows the first."""
     packed = _packed(model, tokenizer, [text], [next_text])
     logits = _call(model, packed, np.zeros((1, 1), "int32"))["nsp_logits"]
@@ -69,7 +73,7 @@ def token_logits(model: keras.Model, packed: dict[str, np.ndarray], positions: n
 
 
 def sentence_figures(
-    model: keras.Model, tokenizer, sentences: Sequence[str], *, batch_size: int = 64
+    model: keras.Model, tokenizer: Tokenizer, sentences: Sequence[str], *, batch_size: int = 64
 ) -> dict[str, float]:
     """How well a model predicts sentences, in figures that can be compared between vocabularies.
 
@@ -108,7 +112,7 @@ def sentence_figures(
 
 def sample_text(
     model: keras.Model,
-    tokenizer,
+    tokenizer: Tokenizer,
     prompt: str,
     *,
     num_tokens: int = 50,

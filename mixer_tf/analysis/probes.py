@@ -22,8 +22,7 @@ def features_of(model, dataset) -> tuple[np.ndarray, np.ndarray]:
         ValueError: if the model has no grid of features.
 
     Example:
-        >>> import mixer_tf as mt
-        >>> features, labels = features_of(mt.create_backbone("vit", **vit_arguments), validation)  # for a model
+        >>> features, labels = features_of(model, validation)
         >>> features.shape, labels.shape
         ((32, 12), (32,))
     """
@@ -136,7 +135,7 @@ def neighbour_color_accuracy(labels: np.ndarray, kinds: np.ndarray) -> float:
             "labels and kinds must be [n, h, w] alike, with a patch to predict; given: "
             f"{labels.shape} and {kinds.shape}, {np.sum(kinds != NOT_SCORED)} of them to predict"
         )
-    places = np.stack(np.indices(labels.shape[1:]), axis=-1).reshape(-1, 2)
+    places = np.indices(labels.shape[1:]).reshape(2, -1).T  # [h * w, 2]
     distances = ((places[:, None] - places[None]) ** 2).sum(axis=-1)  # [h * w, h * w]
     right = 0
     for colors, selected in zip(labels.reshape(len(labels), -1), kinds.reshape(len(kinds), -1) > 0, strict=True):
@@ -152,7 +151,7 @@ def _grid(model):
     layers = {layer.name: layer for layer in model.layers}
     if "head_input" in layers:  # of a masked image model
         return layers["head_input"].output
-    if len(model.output.shape) == 4:
+    if not any(name.startswith("head") for name in layers) and len(model.output.shape) == 4:
         return model.output
     if "head_pool" in layers:
         return layers["head_pool"].input

@@ -160,7 +160,7 @@ def color_classes(pixels: tf.Tensor, patch_size: int) -> tf.Tensor:
         int32 [..., H / t, W / t], `64 r + 8 g + b` with r, g and b in 0..7: 0..511.
     """
     patches = _patches(pixels, patch_size)  # [..., h, w, t * t, 3]
-    # Sums and whole numbers: TensorFlow may replace a division by a product, which may round over a border.
+    # Sums and whole numbers: TensorFlow may make a division a product, which rounds to the other side of a border.
     bits = tf.cast(tf.reduce_sum(patches, axis=-2), tf.int32) // (32 * patch_size**2)
     return tf.reduce_sum(tf.minimum(bits, 7) * [64, 8, 1], axis=-1)
 

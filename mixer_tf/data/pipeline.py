@@ -7,6 +7,7 @@ nothing is decoded to be skipped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,19 @@ from mixer_tf.data.preprocess import Preprocessing
 from mixer_tf.data.splits import Split
 
 
-def steps_per_epoch(split: Split, batch_size: int) -> int:
+class Sized(Protocol):
+    """What a stream of batches must know of a split; pictures and texts have it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def size(self) -> int:
+        """How many examples it has."""
+
+
+def steps_per_epoch(split: Sized, batch_size: int) -> int:
     """Return the number of full batches in the split; a batch larger than the split is a `ValueError`."""
     if not 1 <= batch_size <= split.size:
         raise ValueError(
@@ -130,7 +143,7 @@ def eval_dataset(
 
 
 def train_batches(
-    split,
+    split: Sized,
     example: Callable,
     *,
     batch_size: int,
@@ -142,7 +155,7 @@ def train_batches(
     """Make the endless stream of training batches of any kind of example, in the order of `train_dataset`.
 
     Args:
-        split: Anything with a `name` and a `size`.
+        split: What the examples are of.
         example: Maps (index int64 [] in the split, seed int64 [2] of its own) to an example; graph operations.
         batch_size: The global batch, b.
         seed: Of the order and of the examples' seeds.
@@ -173,12 +186,12 @@ def train_batches(
 
 
 def eval_batches(
-    split, example: Callable, *, batch_size: int, worker: int = 0, num_workers: int = 1
+    split: Sized, example: Callable, *, batch_size: int, worker: int = 0, num_workers: int = 1
 ) -> tf.data.Dataset:
     """Make the batches of one evaluation of any kind of example, in the order of `eval_dataset`.
 
     Args:
-        split: Anything with a `size`.
+        split: What the examples are of.
         example: Maps an index int64 [] in the split to an example; graph operations.
         batch_size: The global batch, b.
         worker: Which share of each batch to make, from 0.

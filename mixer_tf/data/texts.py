@@ -13,7 +13,7 @@ from mixer_tf.checks import require
 from mixer_tf.data.corpus import Corpus, tokenize_files
 from mixer_tf.data.text_examples import PAIR_TASKS, TextExamples
 from mixer_tf.data.text_files import TextCounts, find_text_files, fingerprint
-from mixer_tf.data.tokenizers import SpecialTokens, open_tokenizer
+from mixer_tf.data.tokenizers import SpecialTokens, Tokenizer, open_tokenizer
 from mixer_tf.data.vocabulary import train_vocabulary
 
 SENTENCES = Path(__file__).parent / "sentences"  # the texts that come with the package
@@ -60,7 +60,7 @@ class TextSource:
     starts_word: np.ndarray
     train: TextSplit
     evaluation: TextSplit
-    tokenizer: Callable | None = None
+    tokenizer: Tokenizer | None = None
     counts: TextCounts | None = None
 
 
@@ -70,7 +70,7 @@ def open_texts(
     folder: str | Path,
     sequence_length: int,
     pair_task: str | None = "nsp",
-    tokenizer: Callable | None = None,
+    tokenizer: Tokenizer | None = None,
     vocabulary: str | Path | None = None,
     vocab_size: int = 8000,
     evaluation_share: float = 0.05,

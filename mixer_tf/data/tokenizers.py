@@ -54,10 +54,22 @@ class _Vocabulary:
     fingerprint: str
 
 
-class _Tokenizer(tf.Module):  # a module, so that a SavedModel finds the resources
+class Tokenizer(tf.Module):  # a module, so that a SavedModel finds the resources
     """What both kinds share: the vocabulary, seen from outside."""
 
     _vocabulary: _Vocabulary
+
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenize strings [n] to int32 [n, (t)], without special tokens around them."""
+        raise NotImplementedError
+
+    def decode(self, token_ids) -> tf.Tensor:
+        """Join ids, int [n, t] or ragged, to strings [n]."""
+        raise NotImplementedError
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the vocabulary into a folder, as a file that `open_tokenizer` reads; returns its path."""
+        raise NotImplementedError
 
     @property
     def special(self) -> SpecialTokens:
@@ -90,7 +102,7 @@ class _Tokenizer(tf.Module):  # a module, so that a SavedModel finds the resourc
         return self._vocabulary.fingerprint
 
 
-class SentencePieceTokenizer(_Tokenizer):
+class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece model with the six special pieces, as `mixer_tf.data.vocabulary.train_vocabulary` makes it.
 
     A typed "[MASK]" becomes the mask's id; "[CLS]" and the like, typed by a user, are spelled as plain characters.
@@ -142,8 +154,14 @@ class SentencePieceTokenizer(_Tokenizer):
         """Join ids, int [n, t] or ragged, to strings [n]; control symbols vanish."""
         return self._detokenize(_ragged(token_ids))
 
+    def save(self, folder: str | Path) -> Path:
+        """Write `vocabulary.model` into a folder."""
+        path = Path(folder) / "vocabulary.model"
+        path.write_bytes(self.model)
+        return path
 
-class WordPieceTokenizer(_Tokenizer):
+
+class WordPieceTokenizer(Tokenizer):
     """BERT's tokenizer: clean, split at spaces, punctuation and CJK characters, then the longest pieces first.
 
     A typed "[MASK]" becomes the mask's id. The brackets of other special names are split off like any punctuation.
@@ -192,6 +210,12 @@ class WordPieceTokenizer(_Tokenizer):
         token_ids = tf.ragged.boolean_mask(token_ids, tf.ragged.map_flat_values(tf.gather, written, token_ids))
         pieces = tf.ragged.map_flat_values(tf.gather, tf.constant(self.pieces), token_ids)
         return tf.strings.regex_replace(tf.strings.reduce_join(pieces, axis=1, separator=" "), " ##", "")
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `vocabulary.txt` into a folder."""
+        path = Path(folder) / "vocabulary.txt"
+        path.write_text("\n".join(self.pieces) + "\n", encoding="utf-8")
+        return path
 
     def _spaced(self, texts: tf.Tensor) -> tf.Tensor:
         """BERT's basic tokenizer: the words of each text, one space or more between them."""
