@@ -59,6 +59,12 @@ def export(
         add_language(archive, model, tokenizer, top)
     else:
         preprocessing = preprocessing or getattr(model, "preprocessing", None)
+        if preprocessing is None:
+            raise ValueError(
+                "export must know how pictures become the model's input; given: no preprocessing; pass one"
+            )
+        if class_names is None:
+            raise ValueError("export of a classifier needs its class_names; given: none")
         _check_classification(model, preprocessing, class_names, activation)
         from mixer_tf.export.classification import add_classification
 
@@ -79,10 +85,6 @@ def _check_language(model, tokenizer, top) -> None:
 
 
 def _check_classification(model, preprocessing, class_names, activation) -> None:
-    require(
-        preprocessing is not None,
-        "export must know how pictures become the model's input; given: no preprocessing; pass one",
-    )
     require(
         preprocessing.image_size == model.input.shape[1:3],
         f"preprocessing must give pictures of {model.input.shape[1:3]}; given: {preprocessing.image_size}",
