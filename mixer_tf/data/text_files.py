@@ -21,7 +21,7 @@ _BROKEN = re.compile("[\udc80-\udcff\0]")  # what `surrogateescape` makes of byt
 _TYPED_MASK = re.compile("[\\[［]([MＭ][AＡ][SＳ][KＫ])[\\]］]")
 _END = re.compile("([.!?．]+|[。！？｡!?]+)([)\\]}\"'”’»）】〕〉》」』］｣]*)(\\s*)")
 _QUOTE_GOES_ON = tuple("とってっなのはがをにもで、，")  # 「…。」と言った
-_ABBREVIATIONS = {"Mr", "Mrs", "Ms", "Dr", "Prof", "St", "vs", "e.g", "i.e", "cf", "No", "Fig", "Vol", "pp"}
+_ABBREVIATED = re.compile(r"(^|[^A-Za-z.])(Mr|Mrs|Ms|Dr|Prof|St|vs|e\.g|i\.e|cf|No|Fig|Vol|pp|[A-HJ-Z])$")
 
 
 @dataclasses.dataclass
@@ -157,10 +157,8 @@ def _ends_sentence(text: str, match: re.Match) -> bool:
         return not (closing and following in _QUOTE_GOES_ON)
     if not spaces:
         return ord(following) >= 0x2E80 and not following.isdigit()  # scripts of East Asia; but 3．5 is a number
-    if marks == ".":
-        word = text[max(0, match.start() - 12) : match.start()].rpartition(" ")[2].lstrip("([{\"'“‘")
-        if word in _ABBREVIATIONS or (len(word) == 1 and word.isupper() and word != "I"):
-            return False
+    if marks == "." and _ABBREVIATED.search(text[max(0, match.start() - 12) : match.start()]):
+        return False
     return not following.islower()
 
 

@@ -100,7 +100,7 @@ def open_texts(
             range, or a package is missing.
 
     Example:
-        >>> source = open_texts("sentences", folder="texts", sequence_length=32, vocab_size=600)
+        >>> source = open_texts("sentences", folder="texts", sequence_length=32, vocab_size=800)
         >>> source.train.read(tf.constant(0, tf.int64), tf.constant([0, 1], tf.int64))["token_ids"].shape
         TensorShape([32])
     """

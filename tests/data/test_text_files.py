@@ -25,6 +25,7 @@ def read(tmp_path, content):
         ["Mr. Smith has 3.5 cats! ", "Has he? ", "Yes."],
         ['"Go away." ', "He left (J. Brown stayed.) ", "So did I. ", "We all e.g. Anna did."],
         ["What is it?! ", "“A cat.” ", "It sat... and slept."],
+        ["猫だ。", "Mr. Smith saw it, i.e. the cat.", "猫だ"],
         ["no end"],
         [""],
     ],
