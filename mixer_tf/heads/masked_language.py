@@ -32,9 +32,8 @@ def masked_language_model(
             work. The number of places m may differ from batch to batch; a place that is only there to fill a row has
             no meaning, and weight 0 in the loss.
         next_sentence: also say whether the second sentence of a pair follows the first. The model's output is then a
-            dict: `mlm_logits` `[b, t, vocab_size]`; `nsp_logits` `[b, 2]`, index 0 for "it follows", as in published
-            checkpoints; `pooled` `[b, c]`, a Dense layer with tanh on the first token; `sequence` `[b, t, c]`, the
-            encoder's own output.
+            dict: `mlm_logits`, as above; `nsp_logits` `[b, 2]`, index 0 for "it follows", as in published checkpoints,
+            from the layer `pooler`, a Dense layer with tanh on the first token.
         activation: `"gelu"` (erf), `"gelu_tanh"`, `"relu"` or `"silu"`, as in the encoder.
         norm_epsilon: added to the variance by the head's LayerNormalization.
         name: name of the model; None for the encoder's with `_masked_language_model`.
@@ -53,7 +52,7 @@ def masked_language_model(
         positions = keras.Input((None,), dtype="int32", name="masked_positions")  # [b, m]
         x, inputs = ops.take_along_axis(x, positions[:, :, None], axis=1), {**inputs, "masked_positions": positions}
     logits = _token_logits(x, table, activation, norm_epsilon)
-    outputs = {"mlm_logits": logits, **_sentence_outputs(encoder)} if next_sentence else logits
+    outputs = {"mlm_logits": logits, "nsp_logits": _sentence_logits(encoder)} if next_sentence else logits
     return Model(inputs, outputs, name=name or f"{encoder.name}_masked_language_model")
 
 
@@ -86,12 +85,7 @@ def _token_logits(x, table, activation, norm_epsilon):
     return Bias(dtype="float32", name="head_bias")(table(x, reverse=True))
 
 
-def _sentence_outputs(encoder):
+def _sentence_logits(encoder):
     first = encoder.output[:, 0]  # [b, c]
     pooled = layers.Dense(first.shape[-1], activation="tanh", kernel_initializer=TRUNCATED_NORMAL, name="pooler")(first)
-    logits = layers.Dense(2, kernel_initializer=TRUNCATED_NORMAL, dtype="float32", name="next_sentence")(pooled)
-    return {
-        "nsp_logits": logits,
-        "pooled": ops.cast(pooled, "float32"),
-        "sequence": ops.cast(encoder.output, "float32"),
-    }
+    return layers.Dense(2, kernel_initializer=TRUNCATED_NORMAL, dtype="float32", name="next_sentence")(pooled)

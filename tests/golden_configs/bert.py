@@ -36,4 +36,5 @@ def bert(config: Config) -> keras.Model:
         return mt.masked_language_model(encoder, **arguments) if heads else encoder
     model = mt.masked_language_model(encoder, next_sentence=True, **arguments)
     kept = set().union({"sequence"}, *(HEADS[head] for head in heads))
-    return keras.Model(model.input, {name: tensor for name, tensor in model.output.items() if name in kept})
+    outputs = {**model.output, "pooled": model.get_layer("pooler").output, "sequence": encoder.output}
+    return keras.Model(model.input, {name: tensor for name, tensor in outputs.items() if name in kept})
