@@ -1,4 +1,9 @@
-"""X."""
+"""MLP-Mixer on hidden colours, patches of 8 pixels.
+
+MEASURED
+
+    python tasks/masked_image.py tasks/recipes/masked_image_mlp_mixer.py
+"""
 
 from mixer_tf.recipe import MaskedImage
 
@@ -9,14 +14,14 @@ recipe = MaskedImage(
     patch_size=4,
     backbone="mlp_mixer",
     backbone_arguments={
-        "patch_size": 4,
+        "patch_size": 8,
         "num_blocks": 4,
-        "hidden_dim": 64,
+        "hidden_dim": 96,
         "tokens_mlp_dim": 64,
         "channels_mlp_dim": 256,
     },
     batch_size=64,
-    epochs=1,
+    epochs=2,
     learning_rate=2e-3,
     warmup_epochs=0.1,
     weight_decay=0.05,

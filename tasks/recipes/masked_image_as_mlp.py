@@ -1,0 +1,24 @@
+"""AS-MLP on hidden colours, two stages.
+
+MEASURED
+
+    python tasks/masked_image.py tasks/recipes/masked_image_as_mlp.py
+"""
+
+from mixer_tf.recipe import MaskedImage
+
+recipe = MaskedImage(
+    output_dir="runs/masked_image_as_mlp",
+    data="markov",
+    image_size=32,
+    patch_size=4,
+    backbone="as_mlp",
+    backbone_arguments={"patch_size": 4, "stage_depths": (2, 2), "stage_widths": (48, 96)},
+    batch_size=64,
+    epochs=2,
+    learning_rate=2e-3,
+    warmup_epochs=0.1,
+    weight_decay=0.05,
+    clip_norm=1.0,
+    export=False,
+)

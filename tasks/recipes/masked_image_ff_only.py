@@ -1,0 +1,30 @@
+"""FF-only on hidden colours, patches of 8 pixels.
+
+MEASURED
+
+    python tasks/masked_image.py tasks/recipes/masked_image_ff_only.py
+"""
+
+from mixer_tf.recipe import MaskedImage
+
+recipe = MaskedImage(
+    output_dir="runs/masked_image_ff_only",
+    data="markov",
+    image_size=32,
+    patch_size=4,
+    backbone="ff_only",
+    backbone_arguments={
+        "patch_size": 8,
+        "num_blocks": 4,
+        "hidden_dim": 96,
+        "tokens_mlp_dim": 64,
+        "channels_mlp_dim": 256,
+    },
+    batch_size=64,
+    epochs=2,
+    learning_rate=2e-3,
+    warmup_epochs=0.1,
+    weight_decay=0.05,
+    clip_norm=1.0,
+    export=False,
+)

@@ -1,0 +1,24 @@
+"""gMLP on hidden colours, patches of 8 pixels.
+
+MEASURED
+
+    python tasks/masked_image.py tasks/recipes/masked_image_gmlp.py
+"""
+
+from mixer_tf.recipe import MaskedImage
+
+recipe = MaskedImage(
+    output_dir="runs/masked_image_gmlp",
+    data="markov",
+    image_size=32,
+    patch_size=4,
+    backbone="gmlp",
+    backbone_arguments={"patch_size": 8, "num_blocks": 5, "hidden_dim": 96, "ffn_dim": 288},
+    batch_size=64,
+    epochs=2,
+    learning_rate=2e-3,
+    warmup_epochs=0.1,
+    weight_decay=0.05,
+    clip_norm=1.0,
+    export=False,
+)

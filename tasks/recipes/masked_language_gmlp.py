@@ -1,0 +1,24 @@
+"""gMLP on the text of a Markov chain, of which the best possible loss is known.
+
+MEASURED
+
+    python tasks/masked_language.py tasks/recipes/masked_language_gmlp.py
+"""
+
+from mixer_tf.recipe import MaskedLanguage
+
+recipe = MaskedLanguage(
+    output_dir="runs/masked_language_gmlp",
+    data="markov",
+    sequence_length=34,
+    pair_task=None,
+    backbone="gmlp_text",
+    backbone_arguments={"num_blocks": 4, "hidden_dim": 64, "ffn_dim": 256},
+    batch_size=128,
+    epochs=6,
+    learning_rate=2e-3,
+    warmup_epochs=0.2,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    export=False,
+)
