@@ -24,7 +24,7 @@ recipe = MaskedImage(
         "output_dim": 96,
     },
     batch_size=64,
-    epochs=2,
+    epochs=1,
     learning_rate=2e-3,
     warmup_epochs=0.1,
     weight_decay=0.05,

@@ -21,7 +21,7 @@ recipe = MaskedImage(
         "layer_scale": 0.1,
     },
     batch_size=64,
-    epochs=2,
+    epochs=1,
     learning_rate=2e-3,
     warmup_epochs=0.1,
     weight_decay=0.05,
