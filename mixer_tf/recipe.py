@@ -29,6 +29,7 @@ class Recipe:
         data_dir: where TensorFlow Datasets keeps its data; None for its own default.
         batch_size: examples of one update, over all replicas.
         epochs: passes over the training split.
+        evaluate_every: number of epochs between two evaluations.
         steps: stop after so many updates; None for all epochs.
         learning_rate: its highest value.
         schedule: `cosine`, `linear`, `step` or `constant`.
@@ -65,6 +66,7 @@ class Recipe:
     data_dir: str | None = None
     batch_size: int
     epochs: int
+    evaluate_every: int = 1
     steps: int | None = None
     learning_rate: float
     schedule: str = "cosine"
@@ -96,7 +98,14 @@ class Recipe:
     def __post_init__(self):
         for name, annotation in typing.get_type_hints(type(self)).items():
             require_type(name, getattr(self, name), annotation)
-        for name in ("batch_size", "epochs", "accumulate_steps", "steps_per_execution", "keep_checkpoints"):
+        for name in (
+            "batch_size",
+            "epochs",
+            "evaluate_every",
+            "accumulate_steps",
+            "steps_per_execution",
+            "keep_checkpoints",
+        ):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         require(self.steps is None or self.steps >= 1, f"steps must be at least 1 or None; given: {self.steps}")
         require(self.learning_rate > 0, f"learning_rate must be above 0; given: {self.learning_rate}")

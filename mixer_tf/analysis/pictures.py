@@ -29,8 +29,10 @@ def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, fl
         ]
         for prefix, label, color in series:
             if f"{prefix}{metric}" in history:
-                marker = "o" if len(epochs) < 25 else None
-                axes.plot(epochs, history[f"{prefix}{metric}"], color=color, label=label, marker=marker, markersize=3)
+                values = history[f"{prefix}{metric}"]
+                known = ~np.isnan(values)  # not every epoch need have been evaluated
+                marker = "o" if known.sum() < 25 else None
+                axes.plot(epochs[known], values[known], color=color, label=label, marker=marker, markersize=3)
         for name, level in (levels or {}).items() if metric == "loss" else ():
             axes.axhline(level, color=GREY, linewidth=1, linestyle="--")
             axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY)

@@ -26,6 +26,7 @@ class EvaluateAverage(keras.callbacks.Callback):
     Args:
         dataset: batches to evaluate on, e.g. the `validation_data` of `fit`.
         steps: number of batches; None takes the whole, finite data set.
+        every: number of epochs between two evaluations.
 
     Example:
         >>> from mixer_tf.training.optimizers import create_optimizer
@@ -36,12 +37,14 @@ class EvaluateAverage(keras.callbacks.Callback):
         True
     """
 
-    def __init__(self, dataset, steps: int | None = None):
+    def __init__(self, dataset, steps: int | None = None, every: int = 1):
         super().__init__()
-        self.dataset, self.steps = dataset, steps
+        self.dataset, self.steps, self.every = dataset, steps, every
 
     def on_epoch_end(self, epoch, logs=None):
         """Add the average's metrics to the logs."""
+        if (epoch + 1) % self.every:
+            return
         with averaged_weights(self.model):
             metrics = self.model.evaluate(self.dataset, steps=self.steps, verbose=0, return_dict=True)
         logs.update({f"val_ema_{name}": value for name, value in metrics.items()})

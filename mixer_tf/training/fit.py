@@ -37,6 +37,7 @@ def fit(
     folder: Path,
     checkpoint_every: int | str = "300s",
     keep_checkpoints: int = 2,
+    evaluate_every: int = 1,
     evaluate_average: bool = False,
     callbacks: list[keras.callbacks.Callback] | None = None,
 ) -> Progress:
@@ -57,6 +58,7 @@ def fit(
         folder: where `checkpoints/` and `history.csv` go; all workers must see the same one.
         checkpoint_every: a number of updates, or a time in seconds such as `"300s"`.
         keep_checkpoints: number of the newest checkpoints that are kept.
+        evaluate_every: number of epochs between two evaluations.
         evaluate_average: evaluate the average of the weights too, which the optimizer then keeps.
         callbacks: further ones; they see an epoch's figures before these are written.
 
@@ -85,11 +87,12 @@ def fit(
     arguments = {
         "validation_data": evaluation,
         "validation_steps": evaluation_steps,  # which a worker's share does not know
+        "validation_freq": evaluate_every,
         "shuffle": False,  # the data sets shuffle by themselves
         "verbose": 1 if is_chief(strategy) else 0,
         "callbacks": [
             TrainingSpeed(batch_size, progress),
-            *([EvaluateAverage(evaluation, evaluation_steps)] if evaluate_average else []),
+            *([EvaluateAverage(evaluation, evaluation_steps, evaluate_every)] if evaluate_average else []),
             *(callbacks or []),
             StopAfterStep(steps - progress.step),
             StopWhenDiverged(),

@@ -106,7 +106,7 @@ def train(
         steps=total_steps,
         epoch_steps=epoch_steps,
         folder=output,
-        **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints"]),
+        **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints", "evaluate_every"]),
         evaluate_average=recipe.ema > 0,
         callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if logs else [],
     )

@@ -131,6 +131,14 @@ def test_history_file_has_a_line_for_each_epoch_with_all_figures(tmp_path):
     assert [float(row["train_seconds"]) for row in rows] == sorted(float(row["train_seconds"]) for row in rows)
 
 
+def test_evaluation_comes_as_often_as_asked_for_also_after_a_crash(tmp_path):
+    with pytest.raises(RuntimeError, match="crash"):
+        run(tmp_path, BreakOff(7, crash), evaluate_every=2)
+    _, progress = run(tmp_path, evaluate_every=2)
+    evaluated = [{"val_loss", "val_ema_loss"} & row.keys() for row in progress.history]
+    assert evaluated == [set(), {"val_loss", "val_ema_loss"}, set()]
+
+
 def test_several_steps_at_once_end_where_single_steps_do(tmp_path):
     single, several = (
         run(tmp_path / str(number), model=compiled(steps_per_execution=number), steps=12, epoch_steps=6)
