@@ -37,3 +37,21 @@ def own_log():
     yield
     logger = logging.getLogger("mixer_tf")
     logger.handlers, logger.propagate = [], True
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory):
+    """A vocabulary trained from the package's own sentences, 700 pieces wanted."""
+    from mixer_tf.data.texts import SENTENCES
+    from mixer_tf.data.vocabulary import train_vocabulary
+
+    return train_vocabulary(SENTENCES, tmp_path_factory.mktemp("vocabulary") / "small.model", vocab_size=700)
+
+
+@pytest.fixture(scope="session")
+def word_piece_tokenizer():
+    """BERT's kind, uncased, with 22 pieces."""
+    from mixer_tf.data.tokenizers import WordPieceTokenizer
+
+    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK]", "the cat sat un ##aff ##able dog . 猫 吾 輩 は ##s a on mat sun"
+    return WordPieceTokenizer(" ".join(pieces).split(), lower_case=True)

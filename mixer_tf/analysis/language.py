@@ -32,15 +32,20 @@ def fill_masks(
         text has there, are left out.
 
     Raises:
-        ValueError: if there is no [MASK], or one stands behind the end of what the model reads.
+        ValueError: if there is no [MASK], or one stands behind the end of what the model reads; if the model is causal,
+            or has fewer pieces than are wanted.
 
     Example:
         >>> fill_masks(model, tokenizer, "the cat sat on the [MASK] .", top=2)  # doctest: +SKIP
         [[('mat', 0.61), ('chair', 0.2)]]
     """
-    packed = _packed(model, tokenizer, [text], None if next_text is None else [next_text])
-    wanted = (text + (next_text or "")).count("[MASK]")
-    positions = np.flatnonzero(packed["token_ids"][0] == tokenizer.special.mask)
+    ordinary, mask = np.flatnonzero(~tokenizer.is_special), tokenizer.special.mask
+    require(not is_causal(model), f"[MASK] must be filled by a model that is not causal; given: {model.name}")
+    require(1 <= top <= len(ordinary), f"top must lie in 1..{len(ordinary)}, the ordinary pieces; given: {top}")
+    texts = [tokenizer([part]) for part in (text, next_text) if part is not None]
+    packed = _packed(model, tokenizer, *texts)
+    wanted = sum(int(np.sum(tokens.flat_values == mask)) for tokens in texts)
+    positions = np.flatnonzero(packed["token_ids"][0] == mask)
     require(wanted, f"a text to fill must have [MASK] in it; given: {text!r}")
     require(
         len(positions) == wanted,
@@ -48,17 +53,18 @@ def fill_masks(
         f"{wanted}, of which {len(positions)} do; shorten the text",
     )
     logits = token_logits(model, packed, positions[None])[0]  # [m, v]
-    probabilities = _softmax(np.where(tokenizer.is_special, -np.inf, logits))
+    probabilities = _softmax(logits[:, ordinary])
     best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :top]
     return [
-        [(tokenizer.pieces[piece], float(row[piece])) for piece in pieces]
-        for pieces, row in zip(best, probabilities, strict=True)
+        [(tokenizer.pieces[ordinary[place]], float(row[place])) for place in places]
+        for places, row in zip(best, probabilities, strict=True)
     ]
 
 
 def next_probability(model: keras.Model, tokenizer: Tokenizer, text: str, next_text: str) -> float:
-    """The probability, of a model with the head for pairs, that the second sentence follows the first."""
-    packed = _packed(model, tokenizer, [text], [next_text])
+    """The probability, in [0, 1], that the second sentence follows the first; of a model with the head for pairs."""
+    require(isinstance(model.output, dict), f"a model must be made with next_sentence=True; given: {model.name}")
+    packed = _packed(model, tokenizer, tokenizer([text]), tokenizer([next_text]))
     logits = _call(model, packed, np.zeros((1, 1), "int32"))["nsp_logits"]
     return float(_softmax(np.asarray(logits))[0, 0])  # index 0: it follows
 
@@ -93,7 +99,7 @@ def sentence_figures(
     Raises:
         ValueError: if there is no token to predict.
     """
-    packed = _packed(model, tokenizer, sentences)
+    packed = _packed(model, tokenizer, tokenizer(sentences))
     scored = (packed["padding_mask"] == 1) & ~tokenizer.is_special[packed["token_ids"]]
     require(scored.any(), f"sentences must have a token to predict; given: {len(sentences)} without any")
     kept = np.where(scored, packed["token_ids"], tokenizer.special.pad)
@@ -126,7 +132,7 @@ def sample_text(
     Args:
         model: a `mixer_tf.causal_language_model`.
         tokenizer: that of its training.
-        prompt: the beginning.
+        prompt: the beginning, shorter than what the model reads.
         num_tokens: number of tokens to add at most; the text also ends where the model says so, and where it is as
             long as the model reads.
         temperature: divides the logits; 0 always takes the likeliest token.
@@ -135,24 +141,27 @@ def sample_text(
         seed: the same seed gives the same text.
 
     Returns:
-        The prompt and what follows it.
+        The prompt, as the tokenizer spells it, and what follows it.
 
     Raises:
-        ValueError: if the model is not causal or a number lies outside its range.
+        ValueError: if the model is not causal, the prompt is too long or a number lies outside its range.
     """
     require(is_causal(model), f"a text can be continued by a causal language model alone; given: {model.name}")
     require(temperature >= 0, f"temperature must be at least 0; given: {temperature}")
     require(top_k is None or top_k >= 1, f"top_k must be at least 1 or None; given: {top_k}")
     require(0 < top_p <= 1, f"top_p must be in (0, 1]; given: {top_p}")
-    random, special = np.random.default_rng(seed), tokenizer.special
-    packed = _packed(model, tokenizer, [prompt])
-    end = int(packed["padding_mask"].sum()) - 1  # where [EOS] stands
-    forbidden = tokenizer.is_special & (np.arange(tokenizer.vocab_size) != special.eos)
-    for place in range(end, min(end + num_tokens, packed["token_ids"].shape[1])):
+    tokens, length = tokenizer([prompt]), model.input["token_ids"].shape[1]
+    size = int(tokens.row_lengths()[0])
+    require(size <= length - 2, f"prompt must have at most {length - 2} tokens, what the model reads; given: {size}")
+    random, eos = np.random.default_rng(seed), tokenizer.special.eos
+    forbidden = tokenizer.is_special & (np.arange(tokenizer.vocab_size) != eos)
+    packed = _packed(model, tokenizer, tokens)
+    end = size + 1  # where [EOS] stands
+    for place in range(end, min(end + num_tokens, length)):
         packed["padding_mask"][:, place:] = 0
         logits = token_logits(model, packed, np.array([[place - 1]]))[0, 0]
         token = _draw(np.where(forbidden, -np.inf, logits), random, temperature, top_k, top_p)
-        if token == special.eos:
+        if token == eos:
             break
         packed["token_ids"][0, place] = token
         packed["padding_mask"][0, place] = 1
@@ -165,12 +174,11 @@ def is_causal(model: keras.Model) -> bool:
     return "causal_mask" in {layer.name for layer in model.layers}
 
 
-def _packed(model, tokenizer, texts, next_texts=None) -> dict[str, np.ndarray]:
+def _packed(model, tokenizer, *tokens) -> dict[str, np.ndarray]:
+    """The tokens of single texts, or of pairs, as the model reads them."""
     from mixer_tf.data.packing import pack_texts
 
-    length = model.input["token_ids"].shape[1]
-    second = None if next_texts is None else tokenizer(next_texts)
-    packed = pack_texts(tokenizer(texts), second, special=tokenizer.special, length=length)
+    packed = pack_texts(*tokens, special=tokenizer.special, length=model.input["token_ids"].shape[1])
     return {name: tensor.numpy() for name, tensor in packed.items()}
 
 

@@ -24,7 +24,7 @@ def evaluate_masked_tokens(
         for pairs `pair_accuracy`, and `pair_share`, how many of the pairs follow each other.
     """
     logits_of = _graph_of(model)
-    figures, counts, pairs = MaskedTokenFigures(), np.zeros(len(marginal)), []
+    figures, pairs, counts = MaskedTokenFigures(), [], np.zeros(len(marginal))
     for batch in batches:
         outputs = logits_of({name: batch[name] for name in model.input})
         logits = outputs["mlm_logits"] if isinstance(outputs, dict) else outputs
@@ -33,11 +33,11 @@ def evaluate_masked_tokens(
         counts += np.bincount(labels[kinds > 0], minlength=len(counts))
         if isinstance(outputs, dict):
             said = np.argmax(outputs["nsp_logits"], axis=-1) == 0  # index 0: it follows
-            pairs += list(zip(said, batch["is_next"].numpy() == 1, strict=True))
+            pairs.append(np.stack([said, batch["is_next"].numpy() == 1]))
     result = figures.result()
     others = {"marginal_loss": float(-(counts * marginal).sum() / counts.sum())}
     if pairs:
-        said, true = np.array(pairs).T
+        said, true = np.concatenate(pairs, axis=1)
         others |= {"pair_accuracy": float(np.mean(said == true)), "pair_share": float(np.mean(true))}
     return result, others
 

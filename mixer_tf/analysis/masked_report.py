@@ -30,15 +30,18 @@ def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path
         batch: of `mixer_tf.data.masked_images.eval_masked_images`, whose labels are colours or pixels.
         count: number of pictures at most.
     """
+    from mixer_tf.data.masking import MASKED, RANDOM
+
     part = {name: np.asarray(tensor)[:count] for name, tensor in batch.items()}
     outputs = np.asarray(model({name: part[name] for name in model.input}, training=False))
-    hidden = part["kinds"] > 0
-    if part["labels"].ndim == 3:
-        true, said = _painted(part["labels"]), _painted(outputs.argmax(axis=-1))
+    labels, kinds = np.asarray(batch["labels"]), part["kinds"][..., None, None, None]
+    if labels.ndim == 3:  # classes
+        true, said = _painted(labels), _painted(outputs.argmax(axis=-1))
     else:
-        true, said = (_normalized_pixels(patches) for patches in (part["labels"], outputs))
-    seen = np.where((part["kinds"] == 1)[..., None, None, None], np.uint8(128), true)
-    rows = {"truth": true, "seen": seen, "guess": np.where(hidden[..., None, None, None], said, true)}
+        true, said = _normalized_pixels(labels), _normalized_pixels(outputs)
+    other, true = np.roll(true, 1, axis=0)[:count], true[:count]  # parts of the picture before it in the batch
+    seen = np.select([kinds == MASKED, kinds == RANDOM], [np.uint8(128), other], true)
+    rows = {"truth": true, "seen": seen, "guess": np.where(kinds > 0, said, true)}
     return save(draw_hidden_parts({name: _joined(patches) for name, patches in rows.items()}), directory / "masked.png")
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixer_tf.analysis.bayes import masked_image_log_posteriors, masked_log_posteriors
+from mixer_tf.analysis.bayes import SHARES, masked_image_log_posteriors, masked_log_posteriors
+from mixer_tf.checks import require
+
+ALONE = (SHARES[0] + SHARES[1], 0.0, SHARES[2])  # of a batch of one picture, where none can show a part of another
 
 Oracle = Callable[[dict], np.ndarray]
 """From a batch to the log-probability that the best model gives each label, float64, of the labels' shape."""
@@ -56,9 +59,12 @@ def image_oracle(source, preprocessing, *, patch_size: int, unit: int, rate: flo
     def masked(batch):
         pixels = (batch["image"] * preprocessing.std + preprocessing.mean) * 255.0
         observed = source.states_of(color_classes(pixels, patch_size).numpy())
-        hidden = np.repeat(np.repeat(batch["masked_units"], unit // patch_size, axis=1), unit // patch_size, axis=2)
+        require((observed >= 0).all(), "pictures must be the source's own, neither resized nor cropped; given: others")
+        side = unit // patch_size
+        hidden = np.repeat(np.repeat(batch["masked_units"], side, axis=1), side, axis=2)
         observed = np.where(hidden == 1, -1, observed)
-        posteriors = masked_image_log_posteriors(source.chain, observed, unit=unit // patch_size, rate=rate)
+        shares = SHARES if len(observed) > 1 else ALONE
+        posteriors = masked_image_log_posteriors(source.chain, observed, unit=side, rate=rate, shares=shares)
         states = source.states_of(np.asarray(batch["labels"]))
         found = np.take_along_axis(posteriors, states[..., None], axis=-1)[..., 0]
         return np.where(np.asarray(batch["kinds"]) > 0, found, 0.0)

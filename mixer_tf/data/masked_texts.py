@@ -128,7 +128,15 @@ def to_fit(batch: Batch, model: keras.Model) -> tuple:
 
     With the head for pairs, labels and weights are dicts by the names of the outputs. There the published checkpoints
     have 0 for a sentence that follows, which is `is_next` 1.
+
+    Raises:
+        ValueError: If the model does not give its logits where the batch has its labels.
     """
+    require(
+        ("masked_positions" in batch) == ("masked_positions" in model.input),
+        "a model must be made with masked_positions=True for hidden tokens, and be causal for the next ones; given: "
+        f"{model.name}, whose inputs are {', '.join(model.input)}",
+    )
     inputs = {name: batch[name] for name in model.input}
     weights = tf.cast(batch["kinds"] != NOT_SCORED, tf.float32)
     if not isinstance(model.output, dict):
@@ -152,13 +160,12 @@ def _asked(text: Batch, seed: tf.Tensor, source: TextSource, masking: Masking) -
         starts_word=source.starts_word if masking.whole_words else None,
         most=most,
     )
-    places = tf.cast(tf.where(kinds != NOT_SCORED)[:, 0], tf.int32)
-    places = tf.ensure_shape(tf.pad(places, [[0, most - tf.size(places)]]), [most])
-    scored = tf.range(most) < tf.reduce_sum(tf.cast(kinds != NOT_SCORED, tf.int32))
+    scored = tf.cast(tf.where(kinds != NOT_SCORED)[:, 0], tf.int32)
+    places = tf.ensure_shape(tf.pad(scored, [[0, most - tf.size(scored)]]), [most])
     return {
         **text,
         "token_ids": seen,
         "masked_positions": places,
         "labels": tf.gather(text["token_ids"], places),
-        "kinds": tf.where(scored, tf.gather(kinds, places), NOT_SCORED),
+        "kinds": tf.where(tf.range(most) < tf.size(scored), tf.gather(kinds, places), NOT_SCORED),
     }

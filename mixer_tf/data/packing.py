@@ -40,7 +40,7 @@ def pack_texts(
     if second is None:
         first = first[:, :room]
     else:
-        sizes = tf.minimum(second.row_lengths(), tf.maximum(room // 2, room - first.row_lengths()))
+        sizes = tf.minimum(second.row_lengths(), tf.maximum(room - first.row_lengths(), room // 2))
         second = _cut(second, sizes)
         first = _cut(first, room - sizes)
     rows = first.nrows()

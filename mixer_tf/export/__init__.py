@@ -17,6 +17,7 @@ def export(
     activation: str = "softmax",
     tokenizer=None,
     top: int = 5,
+    serve_text: bool = True,
 ) -> Path:
     """Write a model as the next version below `directory`, in the form that TensorFlow Serving takes.
 
@@ -26,9 +27,10 @@ def export(
 
     A language model has `serve_text`, which is also its `serving_default`: it takes `text` (string `[b]`) and gives
     `pieces` (string) and `probabilities` (float32), both `[b, m, top]`, for each of the m places of [MASK], or of a
-    causal model for the one place that comes next; where a text of the batch has fewer, `""` and 0. `serve_tokens`
-    takes the model's inputs (int32 `[b, t]`) and gives `token_ids` and `probabilities`; it needs no tensorflow-text. A
-    model of pairs has `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
+    causal model for the one place that comes next; where a text of the batch has fewer, `""` and 0. Special tokens are
+    not among them, and what the model is too short for is cut off. `serve_tokens` takes the model's inputs (int32
+    `[b, t]`), texts between [CLS] and [EOS], and gives `token_ids` and `probabilities`. A model of pairs has
+    `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
 
     Args:
         model: a classifier that gives logits `[b, k]`, or a masked or causal language model.
@@ -37,7 +39,10 @@ def export(
         preprocessing: how a picture becomes the model's input; None for `model.preprocessing`.
         activation: what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that loss.
         tokenizer: of a language model, that of its training (`mixer_tf.data.tokenizers`).
-        top: number of pieces for each place, at most those of the vocabulary.
+        top: number of pieces for each place, at most those of the vocabulary that are not special.
+        serve_text: of a language model, whether to add the signatures that take text. TensorFlow Serving has their
+            operations, those of tensorflow-text; a process without them cannot load such a folder at all, not even for
+            `serve_tokens`. False leaves them out, and `serve_tokens` is the `serving_default`.
 
     Returns:
         The folder of the new version, e.g. `saved_models/flowers/3`. An earlier version is never touched.
@@ -56,7 +61,7 @@ def export(
         _check_language(model, tokenizer, top)
         from mixer_tf.export.language import add_language
 
-        add_language(archive, model, tokenizer, top)
+        add_language(archive, model, tokenizer, top, serve_text)
     else:
         preprocessing = preprocessing or getattr(model, "preprocessing", None)
         if preprocessing is None:
@@ -81,7 +86,8 @@ def _check_language(model, tokenizer, top) -> None:
         tokenizer.vocab_size == outputs.shape[-1],
         f"tokenizer must have the model's {outputs.shape[-1]} pieces; given: {tokenizer.vocab_size}",
     )
-    require(1 <= top <= tokenizer.vocab_size, f"top must lie in 1..{tokenizer.vocab_size}; given: {top}")
+    most = int((~tokenizer.is_special).sum())
+    require(1 <= top <= most, f"top must lie in 1..{most}, the pieces that are not special; given: {top}")
 
 
 def _check_classification(model, preprocessing, class_names, activation) -> None:

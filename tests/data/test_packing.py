@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf.data.packing import pack_texts
+from mixer_tf.data.text_examples import pack
 from mixer_tf.data.tokenizers import SpecialTokens
 
 SPECIAL = SpecialTokens(pad=0, unknown=1, cls=2, eos=3, sep=4, mask=5)
@@ -47,3 +48,33 @@ def test_pairs_have_two_segments_and_the_longer_text_is_cut_first():
 def test_a_length_without_room_is_refused():
     with pytest.raises(ValueError, match="length must be at least 5 tokens; given: 4"):
         packed(FIRST, SECOND, length=4)
+
+
+@pytest.mark.parametrize("texts", [(FIRST,), (FIRST, SECOND)])
+def test_graph_packs_the_same_way(texts):
+    specs = [tf.RaggedTensorSpec([None, None], tf.int32)] * len(texts)
+    result = tf.function(lambda *x: pack_texts(*x, special=SPECIAL, length=10), input_signature=specs)(*texts)
+    assert {name: tensor.numpy().tolist() for name, tensor in result.items()} == packed(*texts)
+
+
+def test_no_texts_give_no_rows():
+    nothing = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros([0], tf.int64))
+    for second in (None, nothing):
+        result = pack_texts(nothing, second, special=SPECIAL, length=7)
+        assert {name: (tensor.shape, tensor.dtype) for name, tensor in result.items()} == dict.fromkeys(
+            ("token_ids", "segment_ids", "padding_mask"), ((0, 7), tf.int32)
+        )
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_examples_for_training_are_packed_the_same_way(pairs):
+    random, texts, expected = np.random.default_rng(0), ([], []), []
+    for _ in range(20):
+        size = random.integers(0, 5 if pairs else 9)
+        first = random.integers(6, 30, size)
+        second = random.integers(6, 30, random.integers(1, 9 - size)) if pairs else None
+        expected.append(pack(first, second, special=SPECIAL, sequence_length=11))
+        texts[0].append(first.tolist())
+        texts[1].append(second.tolist() if pairs else [])
+    result = packed(*(tf.ragged.constant(part, dtype=tf.int32) for part in texts[: 1 + pairs]), length=11)
+    assert list(result.values()) == [np.stack(arrays).tolist() for arrays in zip(*expected, strict=True)]

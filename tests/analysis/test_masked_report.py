@@ -1,0 +1,63 @@
+"""The pictures of a run on masked tokens show what the model saw, and what it said of what it did not see."""
+
+import keras
+import numpy as np
+import pytest
+
+from mixer_tf.analysis import masked_report
+from mixer_tf.analysis.masked_report import write_curves, write_hidden_parts
+
+KINDS = np.array([[[0, 1, 2]], [[3, 2, 0]], [[1, 1, 2]], [[0, 0, 0]]], np.int32)  # of 4 pictures of 1 x 3 patches
+
+
+def model_that_says(outputs):
+    """A model whose answer for picture i is `outputs[i]`."""
+    index = keras.Input((), dtype="int32", name="index")
+    return keras.Model({"index": index}, keras.ops.take(keras.ops.convert_to_tensor(outputs), index, axis=0))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The rows of pictures that are drawn, as arrays."""
+    rows = {}
+    monkeypatch.setattr(masked_report, "draw_hidden_parts", lambda given: rows.update(given))
+    monkeypatch.setattr(masked_report, "save", lambda figure, path: path)
+    return rows
+
+
+def test_colours_that_are_seen_and_guessed(drawn, tmp_path):
+    labels, said = np.random.default_rng(0).integers(0, 512, (2, 4, 1, 3))
+    batch = {"index": np.arange(4), "labels": labels, "kinds": KINDS}
+    path = write_hidden_parts(tmp_path, model_that_says(np.eye(512)[said]), batch, count=3)
+    assert path == tmp_path / "masked.png"
+
+    def colours(classes):  # the middles of three bits a channel
+        return np.stack([classes // 64, classes // 8 % 8, classes % 8], axis=-1) * 32 + 16
+
+    other = np.roll(labels, 1, axis=0)  # the picture before it in the batch, also where that is not drawn
+    seen = np.where((KINDS == 1)[..., None], 128, colours(np.where(KINDS == 2, other, labels)))
+    expected = {"truth": colours(labels), "seen": seen, "guess": colours(np.where(KINDS > 0, said, labels))}
+    assert drawn.keys() == expected.keys()
+    for name, pictures in expected.items():
+        np.testing.assert_array_equal(drawn[name], pictures[:3].astype("uint8"), strict=True)
+
+
+def test_pixels_keep_their_places(drawn, tmp_path):
+    labels, said = np.random.default_rng(0).normal(size=(2, 4, 1, 3, 12)).astype("float32")
+    batch = {"index": np.arange(4), "labels": labels, "kinds": KINDS}
+    write_hidden_parts(tmp_path, model_that_says(said), batch)
+    assert [pictures.shape for pictures in drawn.values()] == [(4, 2, 6, 3)] * 3
+    patch = np.clip(128 + 50 * said[0, 0, 1].reshape(2, 2, 3), 0, 255).astype("uint8")
+    np.testing.assert_array_equal(drawn["guess"][0, :, 2:4], patch)
+    np.testing.assert_array_equal(drawn["guess"][0, :, :2], drawn["truth"][0, :, :2])
+
+
+def test_files_are_pictures(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,loss,val_loss\n1,3.0,2.5\n2,2.0,1.5\n")
+    metrics = {"marginal_loss": 2.6, "bayes_loss": 1.4, "masked_loss": 1.5}
+    labels = np.random.default_rng(0).integers(0, 512, (4, 1, 3))
+    batch = {"index": np.arange(4), "labels": labels, "kinds": KINDS}
+    curves = write_curves(tmp_path, metrics)
+    hidden = write_hidden_parts(tmp_path, model_that_says(np.eye(512)[labels]), batch)
+    for path in (curves, hidden):
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
