@@ -3,8 +3,9 @@
 MEASURED
 
     python tasks/image_classification.py tasks/recipes/fashion_mnist_1000_mlp_mixer.py
-    python tasks/image_classification.py tasks/recipes/fashion_mnist_1000_mlp_mixer.py output_dir=runs/pretrained_mlp_mixer \\
-        initial_weights=runs/masked_image_fashion_mnist_mlp_mixer/model.keras
+
+and after pretraining with output_dir=runs/pretrained_mlp_mixer
+initial_weights=runs/masked_image_fashion_mnist_mlp_mixer/model.keras
 """
 
 from mixer_tf.recipe import ImageClassification

@@ -3,8 +3,9 @@
 MEASURED
 
     python tasks/image_classification.py tasks/recipes/fashion_mnist_1000_resnet.py
-    python tasks/image_classification.py tasks/recipes/fashion_mnist_1000_resnet.py output_dir=runs/pretrained_resnet \\
-        initial_weights=runs/masked_image_fashion_mnist_resnet/model.keras
+
+and after pretraining with output_dir=runs/pretrained_resnet
+initial_weights=runs/masked_image_fashion_mnist_resnet/model.keras
 """
 
 from mixer_tf.recipe import ImageClassification
