@@ -1,8 +1,9 @@
 """BERT-base as its paper pretrains it (arXiv 1810.04805, appendix A.2). *Not run here.*
 
 A million updates of 256 texts. The paper makes the first 90 % of them with 128 tokens and the rest with 512; here all
-have 128, and a second run with `sequence_length=512 initial_weights=runs/masked_language_bert_base/model.keras` does the
-rest. The paper draws a fixed number of tokens to guess, here every token is drawn by itself.
+have 128, and a second run with `sequence_length=512`, with this one's `vocabulary.model` as its `vocabulary` and its
+`model.keras` as its `initial_weights`, does the rest. The paper draws a fixed number of tokens to guess, here every
+token is drawn by itself.
 
     python tasks/masked_language.py tasks/recipes/masked_language_bert_base.py data=text:PATH
 """
