@@ -36,6 +36,11 @@ COLUMNS = (
 PAPER = re.compile(
     r"(?P<authors>[A-Z][\w-]+( et al\.| and [A-Z][\w-]+)?) (?P<year>20\d\d)([.,] arXiv (?P<arxiv>\d{4}\.\d{4,5}))?"
 )
+GUESSED = re.compile(
+    r"(?P<loss>[\d.]+) nats.*?possible: (?P<best>[\d.]+), without looking:\s+(?P<marginal>[\d.]+)\), "
+    r"(?P<parameters>[\d,]+)\s+parameters,\s+(?P<time>[\d,]+ s)\s+of\s+training",
+    re.DOTALL,
+)
 MEASURED = re.compile(
     r"(?P<accuracy>[\d.]+ %) of .*?, (?P<parameters>[\d,]+)\s+parameters,\s+(?P<time>[\d,]+ s)\s+of\s+training",
     re.DOTALL,
@@ -45,7 +50,9 @@ MEASURED = re.compile(
 def main(arguments: argparse.Namespace) -> int:
     """Write or compare the tables; the exit code."""
     old = README.read_text(encoding="utf-8")
-    new = with_table(with_table(old, "models", model_table()), "runs", run_table())
+    new = old
+    for name, table in (("models", model_table()), ("runs", run_table()), ("masked runs", masked_run_table())):
+        new = with_table(new, name, table)
     if arguments.check:
         print(
             "README.md says what the code says" if new == old else "README.md is old: run python tasks/model_table.py"
@@ -123,6 +130,16 @@ def run_table() -> str:
             what = docstring.splitlines()[0].rstrip(".:")
             rows.append((f"`{path.stem}`", what, run["parameters"], run["accuracy"], run["time"]))
     return markdown(("recipe", "what", "parameters", "accuracy", "training time"), rows)
+
+
+def masked_run_table() -> str:
+    """One row for every recipe whose docstring says how well hidden or next tokens of a known source are guessed."""
+    rows: list[tuple[str, ...]] = []
+    for path in sorted(RECIPES.glob("*.py")):
+        docstring = path.read_text(encoding="utf-8").split('"""')[1]
+        if run := GUESSED.search(" ".join(docstring.split())):
+            rows.append((f"`{path.stem}`", *run.group("parameters", "loss", "best", "marginal", "time")))
+    return markdown(("recipe", "parameters", "loss in nats", "best possible", "without looking", "training time"), rows)
 
 
 def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 import mixer_tf as mt
 from mixer_tf.data.augment import Augmentation
-from mixer_tf.recipe import ImageClassification, load
+from mixer_tf.recipe import ImageClassification, MaskedImage, MaskedLanguage, Recipe, load
 
 RECIPES = sorted((Path(__file__).parents[1] / "tasks" / "recipes").glob("*.py"))
 
@@ -100,13 +100,21 @@ def test_recipe_cannot_be_changed():
         BASE.epochs = 3
 
 
+PROGRAMS = {ImageClassification: "image_classification", MaskedImage: "masked_image", MaskedLanguage: "masked_language"}
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipe_is_whole(path):
     """Its backbone can be built, its augmentation is valid, it says how to run it and names its own folder."""
-    recipe = load(str(path), ImageClassification)
+    recipe = load(str(path), Recipe)
     assert recipe.output_dir == f"runs/{path.stem}"
-    assert f"tasks/recipes/{path.name}" in path.read_text()
-    Augmentation(**recipe.select(field.name for field in dataclasses.fields(Augmentation)))
+    assert f"python tasks/{PROGRAMS[type(recipe)]}.py tasks/recipes/{path.name}" in path.read_text()
     with keras.StatelessScope():
-        mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
+        if isinstance(recipe, MaskedLanguage):
+            sizes = {"sequence_length": recipe.sequence_length, "vocab_size": recipe.vocab_size}
+            mt.create_backbone(recipe.backbone, **sizes, **recipe.backbone_arguments)
+        else:
+            changes = recipe.select({field.name for field in dataclasses.fields(Augmentation)} & vars(recipe).keys())
+            Augmentation(**changes)
+            mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
         keras.backend.clear_session()

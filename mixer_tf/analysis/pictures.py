@@ -14,37 +14,48 @@ BLUE, RED, GREY = "#2166ac", "#d6604d", "#777777"
 
 
 def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, float] | None = None):
-    """Loss and accuracy by epoch, for training, validation and the averaged weights, as far as the history has them.
+    """Loss and accuracies by epoch, for training, validation and the averaged weights, as far as the history has them.
 
-    Known levels of the loss, by name, are lines across the picture.
+    Known levels of the loss, by name, are lines across the picture. Of a model with several outputs the loss is that of
+    the hidden tokens.
     """
-    metrics = [name for name in ("loss", "accuracy", "masked_accuracy") if name in history]
+    loss = "mlm_logits_loss" if "mlm_logits_loss" in history else "loss"
+    accuracies = [name for name in history if name.endswith("accuracy") and not name.startswith(("val_", "top_"))]
+    metrics = [loss, *accuracies]
     figure = _figure(1 + 5 * len(metrics), 4)
-    epochs = history["epoch"] + 1
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        series = [
-            ("", "training", GREY),
-            ("val_", "validation", BLUE),
-            ("val_ema_", "validation, averaged weights", RED),
-        ]
-        for prefix, label, color in series:
-            if f"{prefix}{metric}" in history:
-                values = history[f"{prefix}{metric}"]
-                known = ~np.isnan(values)  # not every epoch need have been evaluated
-                marker = "o" if known.sum() < 25 else None
-                axes.plot(epochs[known], values[known], color=color, label=label, marker=marker, markersize=3)
-        for name, level in (levels or {}).items() if metric == "loss" else ():
-            axes.axhline(level, color=GREY, linewidth=1, linestyle="--")
-            axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY)
-        axes.set_title(metric.replace("_", " ").capitalize(), loc="left")
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _draw_curves(axes, history, metric)
+        if metric == loss:
+            _draw_levels(axes, levels or {})
         if metric.endswith("accuracy"):
             axes.yaxis.set_major_formatter("{x:.0%}")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e5e5e5", linewidth=0.8)
+        axes.set_title(metric.replace("_logits", "").replace("_", " ").capitalize(), loc="left")
         axes.legend(frameon=False)
     return figure
+
+
+def _draw_curves(axes, history: dict[str, np.ndarray], metric: str) -> None:
+    kinds = [("", "training", GREY), ("val_", "validation", BLUE), ("val_ema_", "validation, averaged weights", RED)]
+    for prefix, label, color in kinds:
+        if f"{prefix}{metric}" not in history:
+            continue
+        values = history[f"{prefix}{metric}"]
+        known = ~np.isnan(values)  # not every epoch need have been evaluated
+        marker = "o" if known.sum() < 25 else None
+        axes.plot(history["epoch"][known] + 1, values[known], color=color, label=label, marker=marker, markersize=3)
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e5e5e5", linewidth=0.8)
+
+
+def _draw_levels(axes, levels: Mapping[str, float]) -> None:
+    lowest = min((line.get_ydata().min() for line in axes.lines if line.get_ydata().size), default=0.0)
+    for name, level in levels.items():
+        side = "top" if level < lowest else "bottom"  # of the line, where the curves are not
+        axes.axhline(level, color=GREY, linewidth=1, linestyle="--")
+        axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va=side, color=GREY)
+    axes.margins(y=0.12)
 
 
 def draw_confusion_matrix(result: ClassificationResult):

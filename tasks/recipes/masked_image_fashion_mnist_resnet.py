@@ -1,0 +1,27 @@
+"""ResNet on hidden parts of Fashion-MNIST's 60,000 training pictures, without their labels.
+
+MEASURED
+
+    python tasks/masked_image.py tasks/recipes/masked_image_fashion_mnist_resnet.py
+"""
+
+from mixer_tf.recipe import MaskedImage
+
+recipe = MaskedImage(
+    output_dir="runs/masked_image_fashion_mnist_resnet",
+    data="tfds:fashion_mnist",
+    image_size=32,
+    patch_size=4,
+    target="pixels",
+    backbone="resnet",
+    backbone_arguments={"block": "basic", "stage_depths": (2, 2), "stage_widths": (48, 96), "stem_dim": 48},
+    batch_size=128,
+    epochs=4,
+    learning_rate=2e-3,
+    warmup_epochs=0.5,
+    weight_decay=0.05,
+    flip=True,
+    padded_crop=2,
+    clip_norm=1.0,
+    export=False,
+)

@@ -1,0 +1,27 @@
+"""Vision Transformer on hidden parts of Fashion-MNIST's 60,000 training pictures, without their labels.
+
+MEASURED
+
+    python tasks/masked_image.py tasks/recipes/masked_image_fashion_mnist_vit.py
+"""
+
+from mixer_tf.recipe import MaskedImage
+
+recipe = MaskedImage(
+    output_dir="runs/masked_image_fashion_mnist_vit",
+    data="tfds:fashion_mnist",
+    image_size=28,
+    patch_size=4,
+    target="pixels",
+    backbone="vit",
+    backbone_arguments={"patch_size": 4, "num_blocks": 4, "hidden_dim": 96, "num_heads": 4, "mlp_dim": 192},
+    batch_size=128,
+    epochs=4,
+    learning_rate=2e-3,
+    warmup_epochs=0.5,
+    weight_decay=0.05,
+    flip=True,
+    padded_crop=2,
+    clip_norm=1.0,
+    export=False,
+)
