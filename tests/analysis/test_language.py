@@ -216,9 +216,9 @@ def test_draws_follow_the_temperature_among_the_likeliest(tokenizer, scores):
         ({"temperature": 2.5, "top_k": 2}, 2.5),
         ({"top_p": chances[best[0]] + 1e-6}, 1.0),  # the first has not as much, so that the second comes in
     ):
-        texts = [sample_text(model, tokenizer, "", num_tokens=1, seed=seed, **options).encode() for seed in range(200)]
+        texts = [sample_text(model, tokenizer, "", num_tokens=1, seed=seed, **options).encode() for seed in range(100)]
         assert set(texts) == {first, second}
-        assert texts.count(first) / 200 == pytest.approx(softmax(allowed[best] / temperature)[0], abs=0.13)
+        assert texts.count(first) / 100 == pytest.approx(softmax(allowed[best] / temperature)[0], abs=0.17)
 
 
 @pytest.mark.parametrize(
