@@ -29,7 +29,7 @@ def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, fl
             _draw_levels(axes, levels or {})
         if metric.endswith("accuracy"):
             axes.yaxis.set_major_formatter("{x:.0%}")
-        axes.set_title(metric.replace("_logits", "").replace("_", " ").capitalize(), loc="left")
+        axes.set_title(_title(metric), loc="left")
         axes.legend(frameon=False)
     return figure
 
@@ -47,6 +47,11 @@ def _draw_curves(axes, history: dict[str, np.ndarray], metric: str) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e5e5e5", linewidth=0.8)
+
+
+def _title(metric: str) -> str:
+    """`mlm_logits_loss`, of one of several outputs, reads "Token loss"."""
+    return metric.replace("mlm_logits", "token").replace("nsp_logits", "pair").replace("_", " ").capitalize()
 
 
 def _draw_levels(axes, levels: Mapping[str, float]) -> None:
