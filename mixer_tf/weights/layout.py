@@ -16,12 +16,6 @@ import keras
 import numpy as np
 from keras import layers
 
-HEAD = "head"  # the layer that belongs to one set of classes; `skip_head` leaves it alone
-HEAD_LAYERS = (
-    *(HEAD, "head_norm", "pre_logits", "head_level{i}_norm", "head_level{i}_projection"),  # of classifiers
-    *("head_dense", "head_bias", "pooler", "next_sentence"),  # of language models
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Convention:
@@ -298,11 +292,6 @@ def all_layers(model: keras.Model) -> Iterator[layers.Layer]:
             yield from all_layers(layer)
         else:
             yield layer
-
-
-def is_head_layer(name: str) -> bool:
-    """Whether a layer of that name belongs to a head."""
-    return any(re.fullmatch(_pattern(template), name) for template in HEAD_LAYERS)
 
 
 def owners(model: keras.Model) -> list[layers.Layer]:

@@ -15,8 +15,9 @@ import numpy as np
 from mixer_tf.checks import require_type
 from mixer_tf.data.preprocess import Preprocessing
 from mixer_tf.weights.files import Checkpoint, read_checkpoint
+from mixer_tf.weights.heads import HEAD_LAYERS, TASK_LAYERS, heads_differ, is_head_layer, owner
 from mixer_tf.weights.keras_files import KERAS_FILES, read_keras
-from mixer_tf.weights.layout import HEAD, HEAD_LAYERS, Binding, Layout, is_head_layer
+from mixer_tf.weights.layout import Binding, Layout
 from mixer_tf.weights.layouts import OWN, architecture_of, guess, layout_named, layouts_of
 from mixer_tf.weights.preprocessing import find_preprocessing
 from mixer_tf.weights.report import LoadReport, WeightsMismatch
@@ -44,15 +45,18 @@ def load_weights(
     that the layout names. Other floating-point types become the variables' own. PyTorch's files are read without
     PyTorch, and nothing in them is run.
 
+    A file of the package's own (`.keras`) may be of the backbone alone, or of a model that predicts what is masked in
+    pictures or texts: any model that continues the backbone takes the backbone's weights from it, and keeps its head.
+
     Args:
         model: a backbone, a model with a head, or any `keras.Model` that continues a backbone and calls its own last
             layer `head`.
         source: a `.npz`, `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.bin`, `.keras` or `.weights.h5` file, or a
             mapping from names to arrays.
         layout: the naming in the file, such as `"timm"` or `"google"`; None finds it out from the names.
-        skip_head: leave the model's head as it is and the checkpoint's out: for another number of classes, or where
-            only one of the two has a head. What stands before the last layer of a head, and the heads that BERT is
-            pretrained with, are loaded where both have them. Not for `.weights.h5`.
+        skip_head: leave the model's head as it is and the checkpoint's out: for another number of classes or size of
+            patches, or where only one of the two has a head. What stands before the last layer of a head, and the
+            heads that BERT is pretrained with, are loaded where both have them. Not for `.weights.h5`.
         resize: resize weights that belong to another image size; False refuses them.
         preprocessing: what the weights expect of a picture; None takes it from the file, from a `config.json` (timm)
             or `preprocessor_config.json` (Hugging Face) beside it, or from what is known of such files. With the
@@ -162,17 +166,22 @@ def _correspondence(
     """The bindings to load, the model's arrays that may keep their values, and the file's that are left out."""
     bindings: list[Binding] = []
     kept: list[str] = []
-    for binding in layout.bind(model):
+    candidates = layout.bind(model)
+    apart = heads_differ([binding.layer.name for binding in candidates], arrays, own_names=layout.name == OWN.name)
+    for binding in candidates:
         name = binding.layer.name
         may_lack = name in layout.optional or (skip_head and is_head_layer(name))
-        if (may_lack and arrays.keys().isdisjoint(binding.names)) or (skip_head and name == HEAD):
+        left_alone = is_head_layer(name) if apart else skip_head and name in TASK_LAYERS
+        if left_alone or (may_lack and arrays.keys().isdisjoint(binding.names)):
             kept.extend(binding.names)
         else:
             bindings.append(binding)
     wanted = {array for binding in bindings for array in binding.names}
     needless = {
         *layout.derived_arrays(model),
-        *(array for array in arrays if layout.is_ignored(array) or (skip_head and layout.knows(array, HEAD_LAYERS))),
+        *(name for name in arrays if layout.is_ignored(name)),
+        *(name for name in arrays if skip_head and layout.knows(name, HEAD_LAYERS)),
+        *(name for name in arrays if (skip_head or apart) and is_head_layer(owner(name))),
     }
     return bindings, tuple(kept), tuple(array for array in arrays if array in needless - wanted)
 

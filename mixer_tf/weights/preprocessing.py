@@ -49,9 +49,10 @@ def preprocessing_metadata(model: keras.Model) -> dict[str, str]:
 
 def image_size(model: keras.Model) -> tuple[int, int] | None:
     """Height and width of the pictures that a model reads; None when it reads none of fixed size."""
-    match model.input_shape:
-        case (_, int(height), int(width), 3):
-            return height, width
+    for tensor in model.inputs:
+        match tensor.shape:
+            case (_, int(height), int(width), 3) if len(model.inputs) == 1 or tensor.name == "image":
+                return height, width
     return None
 
 

@@ -43,7 +43,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
     require_type("model", model, keras.Model)
     path, architecture = Path(path), architecture_of(model)
     chosen = layout_named(layout, architecture)
-    if nameless := [layer.name for layer in owners(model) if chosen is not OWN and not chosen.covers(layer)]:
+    if nameless := [layer.name for layer in owners(model) if layout != OWN.name and not chosen.covers(layer)]:
         raise ValueError(
             f"layout {layout} must name every layer of {model.name}, but has no name for {', '.join(nameless)}; "
             "save in layout mixer_tf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 import keras
@@ -79,8 +80,10 @@ def architecture_of(model: keras.Model) -> str | None:
 
 
 def layouts_of(architecture: str | None) -> tuple[Layout, ...]:
-    """The layouts of an architecture and, last, the package's own."""
-    return (*LAYOUTS.get(architecture or "", ()), OWN)
+    """The layouts of an architecture and, last, the package's own, with the architecture's rules of resizing."""
+    layouts = LAYOUTS.get(architecture or "", ())
+    rules = {ours: rule for layout in layouts for ours, rule in layout.resized.items()}
+    return (*layouts, dataclasses.replace(OWN, resized=rules))
 
 
 def layout_named(name: str, architecture: str | None) -> Layout:

@@ -9,6 +9,7 @@ import pytest
 import mixer_tf as mt
 from mixer_tf.weights import WeightsMismatch, load_weights, save_weights
 from mixer_tf.weights.files import read_checkpoint
+from mixer_tf.weights.layouts.bert import HUGGINGFACE
 from tests.weights.small_models import bert, bert_with_heads, random_arrays
 
 TABLE = "bert.embeddings.word_embeddings.weight"
@@ -76,6 +77,49 @@ def test_old_files_load_as_well(pretraining):
     assert load_weights(model, file).skipped == ("bert.embeddings.position_ids",)
     norm = model.get_layer("block1_norm2").gamma
     np.testing.assert_array_equal(norm, pretraining["bert.encoder.layer.1.output.LayerNorm.weight"])
+
+
+GENERATIONS = {"new": lambda name: name, "old": old}
+MODELS = {
+    "encoder": bert,
+    "masked language model": lambda: mt.masked_language_model(bert()),
+    "masked language model with next sentence": bert_with_heads,
+}
+
+
+@pytest.mark.parametrize("prefix", ["bert.", ""])
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_spelling_loads_into_every_model(pretraining, kind, generation, prefix):
+    """With the arrays that a model does not have left out, and strictly: nothing else may be missing or left over."""
+    model = MODELS[kind]()
+    wanted = [name for binding in HUGGINGFACE.bind(model) for name in binding.names]
+    spelled = {name: GENERATIONS[generation](re.sub(r"^bert\.", prefix, name)) for name in wanted}
+    file = {new: pretraining[name] for name, new in spelled.items()}
+    file[f"{prefix}embeddings.position_ids"] = np.arange(11)[None]
+    report = load_weights(model, file)
+    assert (report.skipped, report.kept) == (("bert.embeddings.position_ids",), ())
+    for binding in HUGGINGFACE.bind(model):
+        for name, array in zip(binding.names, binding.to_arrays(), strict=True):
+            np.testing.assert_array_equal(array, pretraining[name], err_msg=name)
+    for name in spelled.values():
+        with pytest.raises(WeightsMismatch) as caught:
+            load_weights(model, {other: array for other, array in file.items() if other != name})
+        assert len(caught.value.missing) == 1
+        assert caught.value.extra == ()
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("kind", MODELS)
+def test_pooler_and_heads_may_be_absent_when_the_caller_says_so(pretraining, kind, generation):
+    file = {GENERATIONS[generation](name): array for name, array in pretraining.items() if not re.match(HEADS, name)}
+    model = MODELS[kind]()
+    if kind != "encoder":
+        with pytest.raises(WeightsMismatch, match="skip_head=True keeps the model's head"):
+            load_weights(model, file)
+    report = load_weights(model, file, skip_head=True)
+    assert all(re.match(HEADS, name) for name in report.kept)
+    assert len(report.kept) == {"encoder": 0, "masked language model": 5}.get(kind, 9)
 
 
 def test_a_head_whose_table_is_its_own_is_refused(pretraining):
