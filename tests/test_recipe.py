@@ -8,9 +8,12 @@ import pytest
 
 import mixer_tf as mt
 from mixer_tf.data.augment import Augmentation
-from mixer_tf.recipe import ImageClassification, load
+from mixer_tf.recipe import ImageClassification, MaskedImage, MaskedLanguage, load
 
 RECIPES = sorted((Path(__file__).parents[1] / "tasks" / "recipes").glob("*.py"))
+
+CLASSIFICATION = ("image_classification", ImageClassification)
+TASKS = {"masked_image": MaskedImage, "masked_language": MaskedLanguage}  # by the beginning of a recipe's name
 
 BASE = ImageClassification(
     backbone="vit_s16", data="digits", batch_size=3, epochs=2, learning_rate=0.1, output_dir="somewhere"
@@ -31,6 +34,8 @@ BASE = ImageClassification(
         ("rand_augment=(2, 9.0)", "rand_augment", (2, 9.0)),
         ("backbone_arguments.num_blocks=4", "backbone_arguments", {"num_blocks": 4}),
         ("data=folder:/a b/c", "data", "folder:/a b/c"),
+        ("eval_split=2024", "eval_split", "2024"),
+        ("checkpoint_every=7", "checkpoint_every", 7),
     ],
 )
 def test_override_reads_the_fields_own_type(assignment, field, value):
@@ -74,6 +79,13 @@ def test_wrong_override_is_refused_in_one_sentence(assignment, sentence):
     assert "\n" not in str(error.value)
 
 
+def test_overrides_are_checked_together_whatever_their_order():
+    recipe = BASE.override(
+        "skip_head=true", "backbone_arguments.a=1", "initial_weights=x.npz", "backbone_arguments.b=2"
+    )
+    assert (recipe.skip_head, recipe.backbone_arguments) == (True, {"a": 1, "b": 2})
+
+
 def test_missing_file_is_refused():
     with pytest.raises(ValueError, match="a recipe must be a Python file"):
         load("no/such/recipe.py", ImageClassification)
@@ -103,10 +115,16 @@ def test_recipe_cannot_be_changed():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipe_is_whole(path):
     """Its backbone can be built, its augmentation is valid, it says how to run it and names its own folder."""
-    recipe = load(str(path), ImageClassification)
+    task, kind = next(((task, kind) for task, kind in TASKS.items() if path.stem.startswith(task)), CLASSIFICATION)
+    recipe = load(str(path), kind)
     assert recipe.output_dir == f"runs/{path.stem}"
-    assert f"tasks/recipes/{path.name}" in path.read_text()
-    Augmentation(**recipe.select(field.name for field in dataclasses.fields(Augmentation)))
+    assert f"python tasks/{task}.py tasks/recipes/{path.name}" in path.read_text()
+    if kind is ImageClassification:
+        Augmentation(**recipe.select(field.name for field in dataclasses.fields(Augmentation)))
+    if kind is MaskedLanguage:
+        sizes = {"sequence_length": recipe.sequence_length, "vocab_size": recipe.vocab_size}
+    else:
+        sizes = {"image_shape": recipe.image_shape}
     with keras.StatelessScope():
-        mt.create_backbone(recipe.backbone, recipe.image_shape, **recipe.backbone_arguments)
+        mt.create_backbone(recipe.backbone, **sizes, **recipe.backbone_arguments)
         keras.backend.clear_session()

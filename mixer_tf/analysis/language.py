@@ -32,12 +32,13 @@ def fill_masks(
         text has there, are left out.
 
     Raises:
-        ValueError: if there is no [MASK], or one stands behind the end of what the model reads.
+        ValueError: if there is no [MASK], one stands behind the end of what the model reads, or the model is causal.
 
     Example:
         >>> fill_masks(model, tokenizer, "the cat sat on the [MASK] .", top=2)  # doctest: +SKIP
         [[('mat', 0.61), ('chair', 0.2)]]
     """
+    require(not is_causal(model), f"[MASK] can be filled by a model that is not causal; given: {model.name}")
     packed = _packed(model, tokenizer, [text], None if next_text is None else [next_text])
     wanted = (text + (next_text or "")).count("[MASK]")
     positions = np.flatnonzero(packed["token_ids"][0] == tokenizer.special.mask)

@@ -14,11 +14,14 @@ LEVELS = {"marginal_loss": "without looking", "bayes_loss": "best possible"}
 
 
 def write_curves(directory: Path, metrics: Mapping[str, float]) -> Path:
-    """Write `learning_curves.png`, of the run's `history.csv`, with the levels of the loss that are known."""
+    """Write `learning_curves.png`, of the run's `history.csv`, with the levels of the loss that are known.
+
+    Of a model with two heads the curves are those of the tokens, as the levels are.
+    """
     levels = {name: metrics[figure] for figure, name in LEVELS.items() if figure in metrics}
-    return save(
-        draw_learning_curves(read_history(directory / "history.csv"), levels), directory / "learning_curves.png"
-    )
+    history = read_history(directory / "history.csv")
+    history |= {name.replace("mlm_logits_", ""): column for name, column in history.items() if "mlm_logits_" in name}
+    return save(draw_learning_curves(history, levels), directory / "learning_curves.png")
 
 
 def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path:

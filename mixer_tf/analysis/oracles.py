@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mixer_tf.analysis.bayes import masked_image_log_posteriors, masked_log_posteriors
+from mixer_tf.checks import require
 
 Oracle = Callable[[dict], np.ndarray]
 """From a batch to the log-probability that the best model gives each label, float64, of the labels' shape."""
@@ -50,8 +51,13 @@ def image_oracle(source, preprocessing, *, patch_size: int, unit: int, rate: flo
         patch_size: side of a patch in pixels.
         unit: side in pixels of what is hidden as one.
         rate: probability that a unit is hidden.
+
+    Raises:
+        ValueError: if the preprocessing cuts the pictures, whose patches would not stay whole.
     """
     from mixer_tf.data.masked_images import color_classes
+
+    require(preprocessing.crop == 1, f"crop must be 1 for pictures of a Markov chain; given: {preprocessing.crop}")
 
     def masked(batch):
         pixels = (batch["image"] * preprocessing.std + preprocessing.mean) * 255.0

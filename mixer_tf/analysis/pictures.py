@@ -18,7 +18,8 @@ def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, fl
 
     Known levels of the loss, by name, are lines across the picture.
     """
-    metrics = [name for name in ("loss", "accuracy", "masked_accuracy") if name in history]
+    known = ("loss", "accuracy", "masked_accuracy", "next_token_accuracy")
+    metrics = [name for name in known if name in history]
     figure = _figure(1 + 5 * len(metrics), 4)
     epochs = history["epoch"] + 1
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
