@@ -142,15 +142,14 @@ def language_model(recipe: MaskedLanguage, source: TextSource) -> keras.Model:
 
 def compile_model(recipe: MaskedLanguage, model: keras.Model, epoch_steps: int, total_steps: int) -> None:
     """Optimizer, losses and metrics: over the hidden tokens of the global batch, and over its pairs."""
-    of_tokens = keras.losses.SparseCategoricalCrossentropy(
+    loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="mean_with_sample_weight", dtype="float32"
     )
-    of_pairs = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float32")
     accuracy = keras.metrics.SparseCategoricalAccuracy("next_token_accuracy" if is_causal(model) else "masked_accuracy")
     pairs = isinstance(model.output, dict)
     model.compile(
         optimizer=optimizer_of(recipe, epoch_steps, total_steps),
-        loss={"mlm_logits": of_tokens, "nsp_logits": of_pairs} if pairs else of_tokens,
+        loss={"mlm_logits": loss, "nsp_logits": loss} if pairs else loss,
         weighted_metrics={"mlm_logits": [accuracy], "nsp_logits": ["accuracy"]} if pairs else [accuracy],
         steps_per_execution=recipe.steps_per_execution,
     )

@@ -59,8 +59,9 @@ def metrics(folder):
 def start(folder, task, recipe, *overrides, log="log.txt", **environment):
     """The program in a process of its own that works in `folder`, with its output in a file there."""
     command = [sys.executable, TASKS / f"{task}.py", str(recipe), *overrides]
+    environment = {**os.environ, "PYTHONPATH": str(TASKS.parent), **environment}
     output = (folder / log).open("a")
-    return subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output)
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
 
 
 def newest_step(folder):
