@@ -263,6 +263,10 @@ class MaskedImage(ImageRecipe):
     def __post_init__(self):
         super().__post_init__()
         self._one_of("target", ("colors", "pixels"))
+        require(
+            re.fullmatch("markov|digits|(tfds|folder):.+", self.data),
+            f"data must be markov, digits, tfds:NAME or folder:PATH; given: {self.data!r}",
+        )
         require(0 < self.mask_rate < 1, f"mask_rate must be between 0 and 1; given: {self.mask_rate}")
         for name in ("patch_size", "neighbours"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")

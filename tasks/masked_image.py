@@ -21,6 +21,7 @@ from mixer_tf.analysis.masked_report import write_curves, write_hidden_parts
 from mixer_tf.analysis.oracles import Oracle, image_oracle
 from mixer_tf.analysis.probes import neighbour_color_accuracy, probe_labels, require_scikit_learn
 from mixer_tf.analysis.report import require_matplotlib
+from mixer_tf.backbones import require_backbone
 from mixer_tf.data.augment import Augmentation
 from mixer_tf.data.markov import open_markov_images
 from mixer_tf.data.masked_images import eval_masked_images, to_fit, train_masked_images
@@ -50,6 +51,7 @@ def main(recipe: MaskedImage) -> None:
         print(f"{recipe.output_dir}: this run has finished; another output_dir trains anew\n{table_of(metrics)}")
         return
     require_matplotlib()
+    require_backbone(recipe.backbone, reads="image")
     strategy = prepare(recipe)
 
     # Model, and raw data: whatever is wrong with the recipe shows before anything is trained
