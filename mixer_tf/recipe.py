@@ -26,7 +26,8 @@ class Recipe:
         backbone: a name from `mixer_tf.list_backbones()`.
         backbone_arguments: arguments of the backbone's builder, in place of the variant's own.
         data: where the examples come from; the task says what it reads.
-        data_dir: where TensorFlow Datasets keeps its data; None for its own default.
+        data_dir: where TensorFlow Datasets keeps its data, None for its own default; or where the tokens of texts are
+            kept, None for the run's folder.
         batch_size: examples of one update, over all replicas.
         epochs: passes over the training split.
         evaluate_every: number of epochs between two evaluations.
@@ -121,29 +122,31 @@ class Recipe:
                 name not in self.backbone_arguments, f"backbone_arguments must not have {name}; other keys say that"
             )
 
-    def override(self: SomeRecipe, assignment: str) -> SomeRecipe:
-        """The recipe with one field set from text, as on the command line.
+    def override(self: SomeRecipe, *assignments: str) -> SomeRecipe:
+        """The recipe with fields set from text, as on the command line; they are checked together.
 
         Args:
-            assignment: `key=value`; `image_size` also takes `224x192` (height x width), and a dictionary
+            *assignments: `key=value` each; `image_size` also takes `224x192` (height x width), and a dictionary
                 `key.entry=value`.
 
         Raises:
-            ValueError: when the key is unknown (the nearest is named) or the value has the wrong type.
+            ValueError: when a key is unknown (the nearest is named) or a value has the wrong type.
         """
-        key, equals, text = assignment.partition("=")
-        require(equals, f"an override must be key=value; given: {assignment!r}")
-        key, _, entry = key.partition(".")
+        changes: dict[str, Any] = {}
         hints = typing.get_type_hints(type(self))
-        if key not in hints:
-            nearest = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
-            raise ValueError(f"recipe has no key {key!r}; nearest: {', '.join(nearest)}")
-        if entry:
-            require(isinstance(getattr(self, key), dict), f"{key} has no entries; given: {assignment!r}")
-            value = {**getattr(self, key), entry: _literal(text)}
-        else:
-            value = _parse(text, hints[key], key)
-        changes: dict[str, Any] = {key: value}
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            require(equals, f"an override must be key=value; given: {assignment!r}")
+            key, _, entry = key.partition(".")
+            if key not in hints:
+                nearest = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
+                raise ValueError(f"recipe has no key {key!r}; nearest: {', '.join(nearest)}")
+            if entry:
+                before = changes.get(key, getattr(self, key))
+                require(isinstance(before, dict), f"{key} has no entries; given: {assignment!r}")
+                changes[key] = {**before, entry: _literal(text)}
+            else:
+                changes[key] = _parse(text, hints[key], key)
         return dataclasses.replace(self, **changes)
 
     def select(self, names: typing.Iterable[str]) -> dict[str, Any]:
@@ -153,6 +156,12 @@ class Recipe:
     def _one_of(self, field: str, allowed: tuple[str | None, ...]) -> None:
         value = getattr(self, field)
         require(value in allowed, f"{field} must be one of {', '.join(map(str, allowed))}; given: {value!r}")
+
+    def _without(self, reason: str, **needed: Any) -> None:
+        """Refuse fields that would be ignored: each must have the value needed."""
+        for field, value in needed.items():
+            given = getattr(self, field)
+            require(given == value, f"{field} must be {str(value).lower()} {reason}; given: {given!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -254,6 +263,7 @@ class MaskedImage(ImageRecipe):
         neighbours: of the probe of the features with the k nearest training pictures; it needs labels.
     """
 
+    export: bool = False
     patch_size: int = 16
     target: str = "colors"
     mask_rate: float = 0.5
@@ -262,9 +272,22 @@ class MaskedImage(ImageRecipe):
     def __post_init__(self):
         super().__post_init__()
         self._one_of("target", ("colors", "pixels"))
+        require(
+            re.fullmatch("markov|digits|(tfds|folder):.+", self.data),
+            f"data must be markov, digits, tfds:NAME or folder:PATH; given: {self.data!r}",
+        )
         require(0 < self.mask_rate < 1, f"mask_rate must be between 0 and 1; given: {self.mask_rate}")
         for name in ("patch_size", "neighbours"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
+        self._without(
+            "for masked pictures; export a classifier that tasks/image_classification.py trained from this run's "
+            "initial_weights",
+            export=False,
+        )
+        if self.data == "markov":
+            whole = {"random_resized_crop": None, "padded_crop": 0, "flip": False}
+            files = {"data_dir": None, "skip_broken": False, "train_split": None, "eval_split": None}
+            self._without("for data=markov, whose pictures are made, and whole", **whole, **files)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -299,10 +322,16 @@ class MaskedLanguage(Recipe):
     def __post_init__(self):
         super().__post_init__()
         self._one_of("pair_task", ("nsp", "sop", None))
-        for name in ("mask_rate", "evaluation_share"):
-            require(0 < getattr(self, name) < 1, f"{name} must be between 0 and 1; given: {getattr(self, name)}")
+        require(0 < self.mask_rate < 1, f"mask_rate must be between 0 and 1; given: {self.mask_rate}")
+        share = self.evaluation_share
+        require(0 < share <= 0.5, f"evaluation_share must lie above 0 and up to 0.5; given: {share}")
         for name in ("sequence_length", "vocab_size"):
             require(getattr(self, name) >= 8, f"{name} must be at least 8; given: {getattr(self, name)}")
+        texts = " ".join(self.fill) if isinstance(self.fill, tuple) else self.fill
+        require(texts is None or "[MASK]" in texts, f"fill must have [MASK] in it; given: {self.fill!r}")
+        if self.data == "markov":
+            of_texts = ("pair_task", "vocabulary", "fill", "prompt", "sentences", "data_dir")
+            self._without("for data=markov, whose tokens are no text", export=False, **dict.fromkeys(of_texts))
 
 
 def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None = None) -> SomeRecipe:
@@ -319,9 +348,7 @@ def load(path: str, recipe_type: type[SomeRecipe], overrides: list[str] | None =
         raise ValueError(f"{path} must be a valid recipe; Python says: {type(error).__name__}: {reason}") from error
     if not isinstance(recipe, recipe_type):
         raise ValueError(f"{path} must define recipe = {recipe_type.__name__}(...); it has: {type(recipe).__name__}")
-    for assignment in overrides or []:
-        recipe = recipe.override(assignment)
-    return recipe
+    return recipe.override(*(overrides or []))
 
 
 def _parse(text: str, annotation, key: str):
@@ -331,7 +358,17 @@ def _parse(text: str, annotation, key: str):
     if key == "image_size" and (sides := re.fullmatch(r"(\d+)x(\d+)", text)):
         return int(sides[1]), int(sides[2])
     value = _literal(text)
+    if str in typing.get_args(annotation) and not _takes(annotation, value):
+        return text  # a number, say, where a text is meant
     return float(value) if type(value) is int and _takes_floats_only(annotation) else value
+
+
+def _takes(annotation, value) -> bool:
+    try:
+        require_type("value", value, annotation)
+    except ValueError:
+        return False
+    return True
 
 
 def _takes_floats_only(annotation) -> bool:

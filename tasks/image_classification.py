@@ -7,7 +7,6 @@ The run leaves recipe.json, history.csv, metrics.json, model.keras, checkpoints,
 output_dir, and a SavedModel in saved_models/. Broken off at any moment, the same command goes on where it stopped.
 """
 
-import contextlib
 import dataclasses
 import functools
 from pathlib import Path
@@ -24,8 +23,17 @@ from mixer_tf.data.sources import open_images
 from mixer_tf.recipe import ImageClassification
 from mixer_tf.training.layer_groups import freeze
 from mixer_tf.training.losses import create_loss
-from mixer_tf.training.optimizers import averaged_weights
-from mixer_tf.training.run import export_folder_of, open_run, optimizer_of, prepare, run_figures, total_steps_of, train
+from mixer_tf.training.run import (
+    export_folder_of,
+    final_weights,
+    open_run,
+    optimizer_of,
+    prepare,
+    run_figures,
+    save_model,
+    total_steps_of,
+    train,
+)
 from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
 from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 
@@ -73,20 +81,18 @@ def main(recipe: ImageClassification) -> None:
         "skipped_images": source.skipped,
     }
     if recipe.ema:
-        with averaged_weights(model):
+        with final_weights(recipe, model):
             average = evaluate_classifier(*predict_with_labels(model, evaluation_data()), source.class_names)
         metrics |= {f"ema_{name}": value for name, value in average.metrics.items()}
     if not is_chief(strategy):
         return
     output = Path(recipe.output_dir)
-    model.save(output / "model.keras")
+    save_model(recipe, model)
     worst = {index: source.evaluation.read(index)["image"].numpy() for index in result.most_wrong()}
     write_report(output, result, history=output / "history.csv", pictures=worst)
 
     # Export: the averaged weights where the recipe keeps them
-    with averaged_weights(model) if recipe.ema else contextlib.nullcontext():
-        if recipe.ema:
-            model.save(output / "model_ema.keras")
+    with final_weights(recipe, model):
         if recipe.export:
             version = mt.export(model, export_folder_of(recipe), class_names=source.class_names, activation=recipe.loss)
             print(f"\n{version}: the SavedModel, with preprocessing and class names inside")

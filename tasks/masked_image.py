@@ -18,20 +18,31 @@ import mixer_tf as mt
 from mixer_tf import program
 from mixer_tf.analysis.masked_evaluation import evaluate_masked_pixels, evaluate_masked_tokens, marginal_of
 from mixer_tf.analysis.masked_report import write_curves, write_hidden_parts
-from mixer_tf.analysis.masked_tokens import require_no_leak
-from mixer_tf.analysis.oracles import image_oracle
-from mixer_tf.analysis.probes import features_of, linear_probe, nearest_neighbour_probe, neighbour_color_accuracy
+from mixer_tf.analysis.oracles import Oracle, image_oracle
+from mixer_tf.analysis.probes import neighbour_color_accuracy, probe_labels, require_scikit_learn
 from mixer_tf.analysis.report import require_matplotlib
+from mixer_tf.backbones import require_backbone
 from mixer_tf.data.augment import Augmentation
-from mixer_tf.data.markov import MarkovImages, open_markov_images
+from mixer_tf.data.markov import open_markov_images
 from mixer_tf.data.masked_images import eval_masked_images, to_fit, train_masked_images
-from mixer_tf.data.pipeline import eval_dataset, steps_per_epoch, train_dataset
+from mixer_tf.data.pipeline import steps_per_epoch
 from mixer_tf.data.sources import open_images
 from mixer_tf.heads.masked_image import NUM_COLORS, unit_of
 from mixer_tf.recipe import MaskedImage
-from mixer_tf.training.run import open_run, optimizer_of, prepare, run_figures, total_steps_of, train
+from mixer_tf.training.run import (
+    figures_of,
+    final_model_of,
+    final_weights,
+    open_run,
+    optimizer_of,
+    prepare,
+    run_figures,
+    save_model,
+    total_steps_of,
+    train,
+)
 from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
-from mixer_tf.training.strategy import is_chief
+from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 
 
 def main(recipe: MaskedImage) -> None:
@@ -40,6 +51,7 @@ def main(recipe: MaskedImage) -> None:
         print(f"{recipe.output_dir}: this run has finished; another output_dir trains anew\n{table_of(metrics)}")
         return
     require_matplotlib()
+    require_backbone(recipe.backbone, reads="image")
     strategy = prepare(recipe)
 
     # Model, and raw data: whatever is wrong with the recipe shows before anything is trained
@@ -50,19 +62,16 @@ def main(recipe: MaskedImage) -> None:
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
     total_steps = total_steps_of(recipe, epoch_steps)
     with strategy.scope():
-        model = mt.masked_image_model(backbone, patch_size=recipe.patch_size, target=recipe.target)
-        if recipe.initial_weights is not None:
-            mt.load_weights(model, recipe.initial_weights)
-        model.preprocessing = recipe.preprocessing(model.preprocessing)
-        model.accumulate_steps = recipe.accumulate_steps
+        model = masked_image_model(recipe, backbone)
         compile_model(recipe, model, epoch_steps, total_steps)
 
     # Pictures to batches: hidden units in, what stood there out
-    masking = {"preprocessing": model.preprocessing, "unit": unit, "rate": recipe.mask_rate, "seed": recipe.seed}
-    masking |= recipe.select(["patch_size", "target", "batch_size"])
+    masking = {"preprocessing": model.preprocessing, "unit": unit, "rate": recipe.mask_rate}
+    masking |= recipe.select(["patch_size", "target", "batch_size", "seed"])
     augmentation = Augmentation(**recipe.select(["random_resized_crop", "padded_crop", "flip"]))
     training = functools.partial(train_masked_images, source.train, augmentation=augmentation, **masking)
     evaluation = functools.partial(eval_masked_images, source.evaluation, **masking)
+    oracle = oracle_of(recipe, model, source, unit)
 
     # Fit, from the newest checkpoint where there is one
     open_run(recipe, strategy)
@@ -74,31 +83,45 @@ def main(recipe: MaskedImage) -> None:
         epoch_steps=epoch_steps,
         total_steps=total_steps,
     )
+
+    # Evaluate: on every worker, as none may leave before the others; one of them writes
+    metrics = {
+        **figures_of(recipe, model, lambda: evaluate(recipe, model, source, training, evaluation, oracle)),
+        **run_figures(recipe, model, progress, source, epoch_steps),
+        "skipped_images": source.skipped,
+    }
     if not is_chief(strategy):
         return
-
-    # Evaluate: the hidden patches, against the best possible where it is known; the features, where there are labels
     output = Path(recipe.output_dir)
-    model.save(output / "model.keras")
-    if recipe.target == "pixels":
-        metrics = evaluate_masked_pixels(model, evaluation())
-    else:
-        metrics = evaluate_colors(recipe, model, source, training, evaluation, unit)
-    if len(source.class_names) > 1:
-        metrics |= probes(recipe, model, source)
-    metrics |= run_figures(recipe, model, progress, source, epoch_steps)
+    save_model(recipe, model)
     write_curves(output, metrics)
-    write_hidden_parts(output, model, next(iter(evaluation())))
+    with final_weights(recipe, model):
+        write_hidden_parts(output, model, next(iter(evaluation())))
     write_json(output / "metrics.json", metrics)  # the last file of a run: with it, the run has finished
     print(f"\n{output}: the run's model, tables and pictures\n{table_of(metrics)}")
-    print(f"\nNext, train on labels:  python tasks/image_classification.py RECIPE initial_weights={output}/model.keras")
+    learned = final_model_of(recipe)
+    print(f"\nNext, train on labels:  python tasks/image_classification.py RECIPE initial_weights={learned}")
 
 
 def open_source(recipe: MaskedImage):
     """The pictures: rows of a Markov chain, of which the best possible loss is known, or real ones."""
     if recipe.data == "markov":
         return open_markov_images(image_size=recipe.image_shape[:2], patch_size=recipe.patch_size)
-    return open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
+    source = open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
+    require_scikit_learn()  # for the probes of the features
+    return source
+
+
+def masked_image_model(recipe: MaskedImage, backbone: keras.Model) -> keras.Model:
+    """Head, initial weights, and the preprocessing that they expect unless the recipe says otherwise."""
+    model = mt.masked_image_model(backbone, patch_size=recipe.patch_size, target=recipe.target)
+    if recipe.initial_weights is not None:
+        mt.load_weights(model, recipe.initial_weights)
+    if recipe.synchronized_norm:
+        print(f"{synchronize_batch_norm(model)} batch norms are synchronised")
+    model.preprocessing = recipe.preprocessing(model.preprocessing)
+    model.accumulate_steps = recipe.accumulate_steps
+    return model
 
 
 def compile_model(recipe: MaskedImage, model: keras.Model, epoch_steps: int, total_steps: int) -> None:
@@ -113,34 +136,26 @@ def compile_model(recipe: MaskedImage, model: keras.Model, epoch_steps: int, tot
     )
 
 
-def evaluate_colors(recipe: MaskedImage, model: keras.Model, source, training, evaluation, unit: int) -> dict:
-    """The figures of guessed colours; a loss that is better than the best possible one stops the run as a leak."""
-    oracle = None
-    if isinstance(source, MarkovImages):
-        oracle = image_oracle(
-            source, model.preprocessing, patch_size=recipe.patch_size, unit=unit, rate=recipe.mask_rate
-        )
-    marginal = marginal_of(training().take(20), NUM_COLORS)
-    result, others = evaluate_masked_tokens(model, evaluation(), marginal=marginal, oracle=oracle)
-    if oracle is not None:
-        require_no_leak(result)
-    batch = next(iter(evaluation()))
-    copied = neighbour_color_accuracy(batch["labels"].numpy(), batch["kinds"].numpy())
-    return {**result.metrics, **others, "neighbour_accuracy": copied}
+def oracle_of(recipe: MaskedImage, model: keras.Model, source, unit: int) -> Oracle | None:
+    """The best possible guesses of colours, where they are known."""
+    if recipe.data != "markov" or recipe.target != "colors":
+        return None
+    return image_oracle(source, model.preprocessing, patch_size=recipe.patch_size, unit=unit, rate=recipe.mask_rate)
 
 
-def probes(recipe: MaskedImage, model: keras.Model, source) -> dict[str, float]:
-    """What can be told of the labels from the features alone, of at most 10,000 training pictures."""
-    reading = {"preprocessing": model.preprocessing, "num_classes": len(source.class_names)}
-    size = min(recipe.batch_size, source.train.size)
-    training = train_dataset(source.train, **reading, augmentation=Augmentation(), batch_size=size, seed=recipe.seed)
-    known = features_of(model, training.take(min(source.train.size, 10_000) // size))
-    asked = features_of(model, eval_dataset(source.evaluation, **reading, batch_size=size))
-    neighbours = min(recipe.neighbours, len(known[1]))
-    return {
-        "linear_probe_accuracy": linear_probe(*known, *asked),
-        "nearest_neighbour_accuracy": nearest_neighbour_probe(*known, *asked, neighbours=neighbours),
-    }
+def evaluate(recipe: MaskedImage, model: keras.Model, source, training, evaluation, oracle) -> dict[str, float]:
+    """What the model says of the hidden patches, and what its features tell of the labels, where there are some."""
+    if recipe.target == "pixels":
+        figures = evaluate_masked_pixels(model, evaluation())
+    else:
+        marginal = marginal_of(training().take(20), NUM_COLORS)
+        figures = evaluate_masked_tokens(model, evaluation(), marginal=marginal, oracle=oracle)
+        batch = next(iter(evaluation()))
+        figures["neighbour_accuracy"] = neighbour_color_accuracy(batch["labels"].numpy(), batch["kinds"].numpy())
+    if len(source.class_names) > 1:
+        reading = {"preprocessing": model.preprocessing, "batch_size": recipe.batch_size, "seed": recipe.seed}
+        figures |= probe_labels(model, source, **reading, neighbours=recipe.neighbours)
+    return figures
 
 
 if __name__ == "__main__":

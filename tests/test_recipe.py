@@ -31,6 +31,8 @@ BASE = ImageClassification(
         ("rand_augment=(2, 9.0)", "rand_augment", (2, 9.0)),
         ("backbone_arguments.num_blocks=4", "backbone_arguments", {"num_blocks": 4}),
         ("data=folder:/a b/c", "data", "folder:/a b/c"),
+        ("eval_split=2024", "eval_split", "2024"),
+        ("checkpoint_every=7", "checkpoint_every", 7),
     ],
 )
 def test_override_reads_the_fields_own_type(assignment, field, value):
@@ -72,6 +74,13 @@ def test_wrong_override_is_refused_in_one_sentence(assignment, sentence):
         BASE.override(assignment)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_overrides_are_checked_together_whatever_their_order():
+    recipe = BASE.override(
+        "skip_head=true", "backbone_arguments.a=1", "initial_weights=x.npz", "backbone_arguments.b=2"
+    )
+    assert (recipe.skip_head, recipe.backbone_arguments) == (True, {"a": 1, "b": 2})
 
 
 def test_missing_file_is_refused():

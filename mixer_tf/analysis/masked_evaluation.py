@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixer_tf.analysis.masked_tokens import MaskedTokenFigures, MaskedTokenResult
+from mixer_tf.analysis.masked_tokens import MaskedTokenFigures, require_no_leak
 from mixer_tf.analysis.oracles import Oracle
 
 
-def evaluate_masked_tokens(
-    model, batches, *, marginal: np.ndarray, oracle: Oracle | None = None
-) -> tuple[MaskedTokenResult, dict[str, float]]:
+def evaluate_masked_tokens(model, batches, *, marginal: np.ndarray, oracle: Oracle | None = None) -> dict[str, float]:
     """Compare what a model says of hidden tokens with what stood there.
 
     Args:
@@ -20,8 +18,11 @@ def evaluate_masked_tokens(
         oracle: the best guesses, where the source is known (`mixer_tf.analysis.oracles`).
 
     Returns:
-        The figures of the tokens, and others by name: `marginal_loss`, of who always says `marginal`; with the head
-        for pairs `pair_accuracy`, and `pair_share`, how many of the pairs follow each other.
+        The figures of `mixer_tf.analysis.masked_tokens.MaskedTokenResult`; `marginal_loss`, of who always says
+        `marginal`; with the head for pairs `pair_accuracy`, and `pair_share`, how many of the pairs follow each other.
+
+    Raises:
+        ValueError: if the loss is better than the best possible one: the model sees what it has to guess.
     """
     logits_of = _graph_of(model)
     figures, pairs, counts = MaskedTokenFigures(), [], np.zeros(len(marginal))
@@ -35,11 +36,13 @@ def evaluate_masked_tokens(
             said = np.argmax(outputs["nsp_logits"], axis=-1) == 0  # index 0: it follows
             pairs.append(np.stack([said, batch["is_next"].numpy() == 1]))
     result = figures.result()
-    others = {"marginal_loss": float(-(counts * marginal).sum() / counts.sum())}
+    if oracle is not None:
+        require_no_leak(result)
+    metrics = result.metrics | {"marginal_loss": float(-(counts * marginal).sum() / counts.sum())}
     if pairs:
         said, true = np.concatenate(pairs, axis=1)
-        others |= {"pair_accuracy": float(np.mean(said == true)), "pair_share": float(np.mean(true))}
-    return result, others
+        metrics |= {"pair_accuracy": float(np.mean(said == true)), "pair_share": float(np.mean(true))}
+    return metrics
 
 
 def evaluate_masked_pixels(model, batches) -> dict[str, float]:

@@ -16,9 +16,8 @@ LEVELS = {"marginal_loss": "without looking", "bayes_loss": "best possible"}
 def write_curves(directory: Path, metrics: Mapping[str, float]) -> Path:
     """Write `learning_curves.png`, of the run's `history.csv`, with the levels of the loss that are known."""
     levels = {name: metrics[figure] for figure, name in LEVELS.items() if figure in metrics}
-    return save(
-        draw_learning_curves(read_history(directory / "history.csv"), levels), directory / "learning_curves.png"
-    )
+    curves = draw_learning_curves(read_history(directory / "history.csv"), levels)
+    return save(curves, directory / "learning_curves.png")
 
 
 def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path:

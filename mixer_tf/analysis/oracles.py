@@ -53,8 +53,13 @@ def image_oracle(source, preprocessing, *, patch_size: int, unit: int, rate: flo
         patch_size: side of a patch in pixels.
         unit: side in pixels of what is hidden as one.
         rate: probability that a unit is hidden.
+
+    Raises:
+        ValueError: if the preprocessing cuts the pictures, whose patches would not stay whole.
     """
     from mixer_tf.data.masked_images import color_classes
+
+    require(preprocessing.crop == 1, f"crop must be 1 for pictures of a Markov chain; given: {preprocessing.crop}")
 
     def masked(batch):
         pixels = (batch["image"] * preprocessing.std + preprocessing.mean) * 255.0

@@ -7,6 +7,43 @@ import numpy as np
 from mixer_tf.data.masking import NOT_SCORED
 
 
+def probe_labels(
+    model, source, *, preprocessing, batch_size: int, seed: int = 0, neighbours: int = 20, most: int = 10_000
+) -> dict[str, float]:
+    """Tell the labels of a source's evaluation split from a model's features, by both probes.
+
+    Args:
+        model: as `features_of` takes it.
+        source: an `mixer_tf.data.splits.ImageSource`.
+        preprocessing: of the model.
+        batch_size: number of pictures that the model sees at once.
+        seed: of which training pictures are used.
+        neighbours: of the second probe; of a split that is smaller all.
+        most: number of training pictures that are used at most.
+
+    Returns:
+        `linear_probe_accuracy` and `nearest_neighbour_accuracy`.
+
+    Raises:
+        ValueError: if scikit-learn is not installed.
+    """
+    from mixer_tf.data.augment import Augmentation
+    from mixer_tf.data.pipeline import eval_dataset, train_dataset
+
+    number = min(most, source.train.size)
+    reading = {"preprocessing": preprocessing, "num_classes": len(source.class_names)}
+    reading["batch_size"] = min(batch_size, number)
+    training = train_dataset(source.train, **reading, augmentation=Augmentation(), seed=seed)
+    known = features_of(model, training.take(number // reading["batch_size"]))
+    asked = features_of(model, eval_dataset(source.evaluation, **reading))
+    return {
+        "linear_probe_accuracy": linear_probe(*known, *asked),
+        "nearest_neighbour_accuracy": nearest_neighbour_probe(
+            *known, *asked, neighbours=min(neighbours, len(known[1]))
+        ),
+    }
+
+
 def features_of(model, dataset) -> tuple[np.ndarray, np.ndarray]:
     """Average a backbone's grid over its places, for every picture.
 
@@ -65,15 +102,22 @@ def linear_probe(train_features, train_labels, test_features, test_labels) -> fl
         1.0
     """
     _check(train_features, train_labels, test_features, test_labels)
-    try:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    except ImportError:
-        raise ValueError('linear_probe needs scikit-learn; run: pip install "mixer-tf[data]"') from None
+    require_scikit_learn()
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     probe.fit(np.asarray(train_features, np.float64), train_labels)
     return float(probe.score(np.asarray(test_features, np.float64), test_labels))
+
+
+def require_scikit_learn() -> None:
+    """Raise a `ValueError` where scikit-learn is missing: before a training is better than after it."""
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        raise ValueError('linear_probe needs scikit-learn; run: pip install "mixer-tf[data]"') from None
 
 
 def nearest_neighbour_probe(train_features, train_labels, test_features, test_labels, *, neighbours: int = 20) -> float:

@@ -108,13 +108,7 @@ def create_backbone(name: str, /, image_shape: tuple[int, int, int] | None = Non
         >>> backbone.output.shape
         (None, 6, 4, 512)
     """
-    require_type("backbone", name, str)
-    bare: dict[str, tuple[Callable, dict]] = {key: (build, {}) for key, (build, _) in ARCHITECTURES.items()}
-    builders = bare | _VARIANTS
-    if name not in builders:
-        nearest = ", ".join(difflib.get_close_matches(name, builders, n=3, cutoff=0.3)) or ", ".join(ARCHITECTURES)
-        raise ValueError(f"backbone must be one of mixer_tf.list_backbones(); given: {name!r}; nearest: {nearest}")
-    build, variant = builders[name]
+    build, variant = _builder(name)
     arguments = {"name": name, **variant, **arguments}
     if _reads_images(build):
         usual = arguments.pop("image_shape", (224, 224, 3))
@@ -129,6 +123,37 @@ def create_backbone(name: str, /, image_shape: tuple[int, int, int] | None = Non
         raise ValueError(f"{name} needs the arguments {', '.join(required)}; missing: {', '.join(missing)}")
     _check_values(build, arguments)
     return build(**arguments)
+
+
+def require_backbone(name: str, *, reads: str) -> None:
+    """Refuse a name that `create_backbone` does not know, or of a backbone that reads something else.
+
+    Args:
+        name: as `create_backbone` takes it.
+        reads: `"image"` or `"text"`.
+
+    Raises:
+        ValueError: when it is none of these.
+
+    Example:
+        >>> require_backbone("vit_s16", reads="image")
+    """
+    found = "image" if _reads_images(_builder(name)[0]) else "text"
+    require(
+        found == reads,
+        f"backbone must be one of mixer_tf.list_backbones(reads={reads!r}); given: {name!r}, which reads {found}s",
+    )
+
+
+def _builder(name: str) -> tuple[Callable, dict]:
+    """The builder of a variant or an architecture, and the variant's arguments."""
+    require_type("backbone", name, str)
+    bare: dict[str, tuple[Callable, dict]] = {key: (build, {}) for key, (build, _) in ARCHITECTURES.items()}
+    builders = bare | _VARIANTS
+    if name not in builders:
+        nearest = ", ".join(difflib.get_close_matches(name, builders, n=3, cutoff=0.3)) or ", ".join(ARCHITECTURES)
+        raise ValueError(f"backbone must be one of mixer_tf.list_backbones(); given: {name!r}; nearest: {nearest}")
+    return builders[name]
 
 
 def _reads_images(build: Callable) -> bool:

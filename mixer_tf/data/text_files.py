@@ -120,6 +120,17 @@ def read_sentences(path: Path, counts: TextCounts) -> Iterator[tuple[str, bool]]
         yield _escape(rest.strip(), counts), starts_document
 
 
+def list_sentences(path: str | Path) -> list[str]:
+    """All sentences of a file, or of a folder's `*.txt` files, that fit into memory, as of `read_sentences`.
+
+    Raises:
+        ValueError: If there is no such file, it is encoded in UTF-16, or it has no sentence.
+    """
+    sentences = [sentence for file in find_text_files(path) for sentence, _ in read_sentences(file, TextCounts())]
+    require(sentences, f"a file of sentences must hold some text; given: {path} without any")
+    return sentences
+
+
 def fingerprint(files: list[Path], *more: int | str) -> str:
     """A name for the state of files (paths, sizes, times of change) and whatever else a result hangs on."""
     states = [(os.fsencode(file.resolve()).hex(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -129,6 +129,24 @@ def open_texts(
     return _source(data, tokenizer, corpus, evaluation_share, options)
 
 
+def held_out_texts(source: TextSource, count: int = 16) -> list[str]:
+    """Some of the texts that are never trained on; of pairs the first part.
+
+    Args:
+        source: With a tokenizer.
+        count: Number of texts at most.
+
+    Returns:
+        The beginning of the evaluation split, as text.
+    """
+    if source.tokenizer is None:
+        raise ValueError(f"source must have a tokenizer to write its texts with; given: {source.name} without one")
+    seeds = [tf.constant([0, i], tf.int64) for i in range(min(count, source.evaluation.size))]
+    examples = [source.evaluation.read(seed[1], seed) for seed in seeds]
+    first = [tf.where(x["segment_ids"] == 0, x["token_ids"], source.special.pad) for x in examples]
+    return [text.decode("utf-8", "replace") for text in source.tokenizer.decode(tf.stack(first)).numpy()]
+
+
 def _source(name: str, tokenizer, corpus: Corpus, evaluation_share: float, options: dict) -> TextSource:
     held_out = _held_out(corpus, evaluation_share)
     return TextSource(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable
@@ -14,10 +15,14 @@ from mixer_tf.analysis.size import count_parameters
 from mixer_tf.recipe import Recipe
 from mixer_tf.training.checkpoints import Progress
 from mixer_tf.training.fit import fit, require_whole_executions
-from mixer_tf.training.optimizers import create_optimizer
+from mixer_tf.training.optimizers import averaged_weights, create_optimizer
 from mixer_tf.training.run_folder import create_run_folder
 from mixer_tf.training.schedules import create_schedule
 from mixer_tf.training.strategy import create_strategy, is_chief, require_divisible
+
+OF_THE_DATA = {  # figures that no weights change
+    *("marginal_loss", "bayes_loss", "pair_share", "neighbour_accuracy", "corpus_tokens", "replaced_bytes"),
+}
 
 
 def prepare(recipe: Recipe) -> tf.distribute.Strategy:
@@ -110,6 +115,40 @@ def train(
         evaluate_average=recipe.ema > 0,
         callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if logs else [],
     )
+
+
+def figures_of(recipe: Recipe, model: keras.Model, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Evaluate the weights, and where the recipe keeps an average of them that too, as `ema_<name>`.
+
+    Args:
+        recipe: of the run.
+        model: trained.
+        evaluate: gives the figures of the model with the weights that it has when called.
+    """
+    figures = evaluate()
+    if recipe.ema:
+        with averaged_weights(model):
+            average = evaluate()
+        figures |= {f"ema_{name}": value for name, value in average.items() if name not in OF_THE_DATA}
+    return figures
+
+
+def final_weights(recipe: Recipe, model: keras.Model) -> contextlib.AbstractContextManager:
+    """What a run hands on, for the body of a `with` statement: the averaged weights where the recipe keeps them."""
+    return averaged_weights(model) if recipe.ema else contextlib.nullcontext()
+
+
+def final_model_of(recipe: Recipe) -> Path:
+    """The file of the weights that a run hands on."""
+    return Path(recipe.output_dir) / ("model_ema.keras" if recipe.ema else "model.keras")
+
+
+def save_model(recipe: Recipe, model: keras.Model) -> None:
+    """Write `model.keras`, and `model_ema.keras` with the averaged weights where the recipe keeps them."""
+    model.save(Path(recipe.output_dir) / "model.keras")
+    with final_weights(recipe, model):
+        if recipe.ema:
+            model.save(final_model_of(recipe))
 
 
 def run_figures(recipe: Recipe, model: keras.Model, progress: Progress, source, epoch_steps: int) -> dict[str, float]:

@@ -22,12 +22,6 @@ RECIPE = str(ROOT / "tasks" / "recipes" / "digits_mlp_mixer.py")
 SMALL = ["image_size=16", "batch_size=50", "backbone_arguments.num_blocks=1", "backbone_arguments.hidden_dim=12"]
 
 
-@pytest.fixture(autouse=True)
-def one_strategy(strategy, monkeypatch):
-    """The one of all tests, for whoever asks for a new one."""
-    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda devices: strategy)
-
-
 FINISHED = [*SMALL, "steps=40", "epochs=9", "ema=0.9", "mixup=0.2", "tensorboard=true"]
 
 

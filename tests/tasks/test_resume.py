@@ -1,22 +1,14 @@
 """A run that is killed, and started again with the same command, ends as if nothing had happened."""
 
-import csv
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.tasks.programs import assert_same_end, final_state, newest_step, start, tables, wait_for_steps
 from tests.training.test_equality import two_worker_configs
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tasks" / "image_classification.py"
 RECIPE = """
 from mixer_tf.recipe import ImageClassification
 
@@ -28,46 +20,20 @@ recipe = ImageClassification(
     warmup_epochs=0.5, seed=3, checkpoint_every=1, output_dir="run", export=False,
 )
 """
-TIMES = {"train_seconds", "train_examples_per_second"}
 
 
-def start(folder, *overrides, **environment):
-    """The program in a process of its own, with its output in a file."""
+def begin(folder, *overrides, **environment):
+    """The program on this file's recipe, in a process of its own."""
     (folder / "recipe.py").write_text(RECIPE)
-    log = (folder / f"log{environment.get('WORKER', '')}.txt").open("a")
-    command = [sys.executable, PROGRAM, "recipe.py", *overrides]
-    return subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log)
-
-
-def newest_step(folder):
-    names = [path.name for path in (folder / "run" / "checkpoints").glob("step-*")]
-    return max((int(name.removeprefix("step-")) for name in names), default=0)
-
-
-def wait_for_steps(folder, process, steps):
-    """Wait until so many more steps are on the disk."""
-    goal, deadline = newest_step(folder) + steps, time.monotonic() + 120
-    while newest_step(folder) < goal:
-        assert process.poll() is None, next(folder.glob("log*.txt")).read_text()[-3000:]
-        assert time.monotonic() < deadline, f"no step {goal} after two minutes"
-        time.sleep(0.01)
-
-
-def final_state(folder):
-    """Every number of the last checkpoint, and of the tables but for times."""
-    with np.load(folder / "run" / "checkpoints" / "step-00000150" / "state.npz") as file:
-        state = {name: file[name] for name in file.files}
-    metrics = json.loads((folder / "run" / "metrics.json").read_text())
-    with (folder / "run" / "history.csv").open() as file:
-        history = [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
-    return state, {name: value for name, value in metrics.items() if name not in TIMES}, history
+    log = f"log{environment.get('WORKER', '')}.txt"
+    return start(folder, "image_classification", "recipe.py", *overrides, log=log, **environment)
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """The folder of a run that nobody disturbs; it goes on while the tests start theirs."""
     folder = tmp_path_factory.mktemp("unbroken")
-    process = start(folder)
+    process = begin(folder)
     yield folder, process
     process.kill()
 
@@ -75,27 +41,25 @@ def unbroken(tmp_path_factory):
 def assert_like_unbroken(folder, unbroken):
     expected_folder, process = unbroken
     assert process.wait(timeout=300) == 0, (expected_folder / "log.txt").read_text()[-3000:]
-    (state, metrics, history), (expected, *expected_tables) = final_state(folder), final_state(expected_folder)
-    assert [metrics, history] == expected_tables
-    assert len(history) == 3
-    assert state.keys() == expected.keys()
+    assert_same_end(folder, expected_folder)
+    assert newest_step(folder) == 150
+    assert len(tables(folder / "run")) == 1 + 3
+    state = final_state(folder)
     assert {name.partition("/")[0] for name in state} == {"model", "optimizer", "metrics"}
     assert any(name.endswith("seed_generator_state") for name in state)
-    for name, values in expected.items():
-        np.testing.assert_array_equal(state[name], values, err_msg=name)
 
 
 def test_three_kills_and_a_sigterm_at_random_moments_change_no_bit(tmp_path, unbroken):
     moments = random.Random(time.time_ns())  # others in every run of this test
     for ending in (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
-        process = start(tmp_path)
+        process = begin(tmp_path)
         wait_for_steps(tmp_path, process, moments.randrange(1, 30))
         time.sleep(moments.uniform(0, 0.1))
         before = newest_step(tmp_path)
         process.send_signal(ending)
         assert process.wait(timeout=60) == (143 if ending == signal.SIGTERM else -signal.SIGKILL)
         assert newest_step(tmp_path) >= before
-    process = start(tmp_path)
+    process = begin(tmp_path)
     assert process.wait(timeout=120) == 0, (tmp_path / "log.txt").read_text()[-3000:]
     assert_like_unbroken(tmp_path, unbroken)
     assert not list((tmp_path / "run" / "checkpoints").glob(".*"))  # nothing half written is left
@@ -107,7 +71,7 @@ def test_two_workers_of_which_one_dies_end_with_a_sentence_and_go_on_together(tm
 
     def start_both():
         configs = enumerate(two_worker_configs())
-        return [start(tmp_path, *arguments, TF_CONFIG=config, WORKER=str(index)) for index, config in configs]
+        return [begin(tmp_path, *arguments, TF_CONFIG=config, WORKER=str(index)) for index, config in configs]
 
     chief, other = start_both()
     wait_for_steps(tmp_path, chief, 5)
@@ -121,4 +85,4 @@ def test_two_workers_of_which_one_dies_end_with_a_sentence_and_go_on_together(tm
     for process in start_both():
         assert process.wait(timeout=200) == 0, (tmp_path / "log0.txt").read_text()[-3000:]
     assert newest_step(tmp_path) == 150 > step >= 5
-    assert len(final_state(tmp_path)[2]) == 3
+    assert len(tables(tmp_path / "run")) == 1 + 3

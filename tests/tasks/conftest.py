@@ -1,0 +1,31 @@
+"""What the tests of all programs share."""
+
+import sys
+
+import pytest
+import tensorflow as tf
+
+from tests.tasks import programs
+
+
+@pytest.fixture(autouse=True)
+def one_strategy(strategy, monkeypatch):
+    """The one of all tests, for whoever asks for a new one."""
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda devices: strategy)
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty folder that the programs of a test work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    programs.prepare(monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def eager():
+    """No graphs, which a few steps are not worth."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
