@@ -11,7 +11,7 @@ train: $(INSTALLED)
 	$(VENV)/bin/python tasks/image_classification.py tasks/recipes/digits_mlp_mixer.py
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

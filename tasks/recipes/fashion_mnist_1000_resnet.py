@@ -1,6 +1,6 @@
 """ResNet on 1,000 labelled pictures of Fashion-MNIST, to see what pretraining on the others is worth.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/image_classification.py tasks/recipes/fashion_mnist_1000_resnet.py
 

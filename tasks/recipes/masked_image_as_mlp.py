@@ -1,6 +1,7 @@
 """AS-MLP on hidden colours, two stages.
 
-MEASURED
+Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32: 1.314 nats for a
+hidden patch (the best possible: 1.280, without looking: 1.915), 501,680 parameters, 157 s of training.
 
     python tasks/masked_image.py tasks/recipes/masked_image_as_mlp.py
 """

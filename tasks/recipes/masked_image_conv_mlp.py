@@ -1,6 +1,6 @@
 """ConvMLP on hidden colours, one convolutional block and one MLP stage.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/masked_image.py tasks/recipes/masked_image_conv_mlp.py
 """

@@ -1,6 +1,7 @@
 """CycleMLP on hidden colours, two stages.
 
-MEASURED
+Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32: 1.321 nats for a
+hidden patch (the best possible: 1.280, without looking: 1.915), 672,896 parameters, 246 s of training.
 
     python tasks/masked_image.py tasks/recipes/masked_image_cycle_mlp.py
 """

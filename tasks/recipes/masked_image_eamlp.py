@@ -1,6 +1,7 @@
 """EAMLP on hidden colours, places of 16 pixels, which its stem makes.
 
-MEASURED
+Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32: 1.706 nats for a
+hidden patch (the best possible: 1.594, without looking: 1.916), 752,358 parameters, 158 s of training.
 
     python tasks/masked_image.py tasks/recipes/masked_image_eamlp.py
 """

@@ -1,6 +1,7 @@
 """EANet on hidden colours, a small residual network below its attention.
 
-MEASURED
+Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32: 1.476 nats for a
+hidden patch (the best possible: 1.280, without looking: 1.915), 505,024 parameters, 153 s of training.
 
     python tasks/masked_image.py tasks/recipes/masked_image_eanet.py
 """

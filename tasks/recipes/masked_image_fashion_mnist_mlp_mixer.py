@@ -1,6 +1,6 @@
 """MLP-Mixer on hidden parts of Fashion-MNIST's 60,000 training pictures, without their labels.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/masked_image.py tasks/recipes/masked_image_fashion_mnist_mlp_mixer.py
 """

@@ -1,6 +1,6 @@
 """MS-MLP on hidden colours, two stages, with a larger layer scale than the paper's for so short a run.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/masked_image.py tasks/recipes/masked_image_ms_mlp.py
 """

@@ -1,6 +1,7 @@
 """ResMLP on hidden colours, patches of 8 pixels.
 
-MEASURED
+Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32: 1.451 nats for a
+hidden patch (the best possible: 1.280, without looking: 1.915), 469,328 parameters, 61 s of training.
 
     python tasks/masked_image.py tasks/recipes/masked_image_resmlp.py
 """

@@ -1,6 +1,6 @@
 """sMLPNet on hidden colours, two stages.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/masked_image.py tasks/recipes/masked_image_smlp_net.py
 """

@@ -1,6 +1,6 @@
 """ViP on hidden colours, one stage on 8x8 places and one on 4x4.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/masked_image.py tasks/recipes/masked_image_vip.py
 """

@@ -1,6 +1,6 @@
 """FNet on the text of a Markov chain, of which the best possible loss is known.
 
-MEASURED
+*Not run here* to its end so far.
 
     python tasks/masked_language.py tasks/recipes/masked_language_fnet.py
 """

@@ -1,6 +1,7 @@
 """MLP-Mixer on the text of a Markov chain, of which the best possible loss is known.
 
-MEASURED
+Measured on 2 cores of an Intel Xeon (AVX-512, AMX), TensorFlow 2.21 on the CPU, float32: 1.451 nats for a
+hidden token (the best possible: 1.369, without looking: 2.642), 119,228 parameters, 355 s of training.
 
     python tasks/masked_language.py tasks/recipes/masked_language_mlp_mixer.py
 """
