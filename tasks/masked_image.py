@@ -107,7 +107,8 @@ def open_source(recipe: MaskedImage):
     """The pictures: rows of a Markov chain, of which the best possible loss is known, or real ones."""
     if recipe.data == "markov":
         return open_markov_images(image_size=recipe.image_shape[:2], patch_size=recipe.patch_size)
-    source = open_images(recipe.data, **recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"]))
+    where = recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"])
+    source = open_images(recipe.data, **where, labelled=False)
     require_scikit_learn()  # for the probes of the features
     return source
 

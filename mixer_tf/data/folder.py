@@ -18,7 +18,9 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 _log = logging.getLogger(__name__)
 
 
-def open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_split: str | None) -> ImageSource:
+def open_folder(
+    root: Path, skip_broken: bool, train_split: str | None, eval_split: str | None, labelled: bool = True
+) -> ImageSource:
     """Open `folder:PATH`; see `open_images`. Every picture is decoded once: a broken one shows before training."""
     if not root.is_dir():
         raise ValueError(f"folder:PATH must name an existing folder; given: {root}; check the path")
@@ -32,7 +34,7 @@ def open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_spl
         choose_split("train_split", train_split, ("train",), splits),
         choose_split("eval_split", eval_split, ("validation", "val", "test"), splits),
     )
-    class_names = _class_names(root, names)
+    class_names = _class_names(root, names, least=2 if labelled else 1)
     files = {name: _class_files(root / name, class_names) for name in names}
     broken = _check([path for split in files.values() for paths in split for path in paths], skip_broken)
 
@@ -47,7 +49,7 @@ def open_folder(root: Path, skip_broken: bool, train_split: str | None, eval_spl
     return ImageSource(f"folder:{root}", class_names, split(names[0]), split(names[1]), skipped=len(broken))
 
 
-def _class_names(root: Path, splits: tuple[str, str]) -> tuple[str, ...]:
+def _class_names(root: Path, splits: tuple[str, str], least: int) -> tuple[str, ...]:
     for name in splits:
         if not (root / name).is_dir():
             raise ValueError(
@@ -59,8 +61,9 @@ def _class_names(root: Path, splits: tuple[str, str]) -> tuple[str, ...]:
             f"both splits must have the same class folders; only in {splits[0]}: {_listed(set(first) - set(second))}; "
             f"only in {splits[1]}: {_listed(set(second) - set(first))}"
         )
-    if len(first) < 2:
-        raise ValueError(f"there must be at least two class folders in {root / splits[0]}; given: {_listed(first)}")
+    if len(first) < least:
+        wanted = "two class folders" if least == 2 else "one folder of pictures"
+        raise ValueError(f"there must be at least {wanted} in {root / splits[0]}; given: {_listed(first)}")
     return tuple(first)
 
 

@@ -18,6 +18,7 @@ def open_images(
     skip_broken: bool = False,
     train_split: str | None = None,
     eval_split: str | None = None,
+    labelled: bool = True,
 ) -> ImageSource:
     """Open a set of labelled pictures. Nothing is ever downloaded.
 
@@ -29,6 +30,7 @@ def open_images(
         skip_broken: Leave broken pictures out instead of refusing the set. For `folder:` only.
         train_split: Instead of `train`. TFDS slices such as `train[:80%]` are allowed. Not for `digits`.
         eval_split: Instead of the first of `validation`, `val` (folders only) and `test` that exists. Not for `digits`.
+        labelled: Whether the labels are needed. Without, `folder:` takes pictures of a single class, too.
 
     Returns:
         The opened source.
@@ -54,7 +56,7 @@ def open_images(
         return open_tfds(rest, data_dir, train_split, eval_split)
     if kind == "folder" and rest:
         _refuse_arguments(data, {"data_dir": data_dir})
-        return open_folder(Path(rest).expanduser(), skip_broken, train_split, eval_split)
+        return open_folder(Path(rest).expanduser(), skip_broken, train_split, eval_split, labelled)
     raise ValueError(f"data must be digits, tfds:NAME or folder:PATH; given: {data!r}; choose one of these forms")
 
 

@@ -14,6 +14,8 @@ from mixer_tf.training.checkpoints import complete_checkpoints
 
 logger = logging.getLogger(__name__)
 
+ASIDE = ".recipe.json"
+
 FREE_TO_CHANGE = {  # what does not decide how a run turns out, so that it may go on with another value
     *("output_dir", "resume", "export", "data_dir", "tensorboard", "checkpoint_every", "keep_checkpoints"),
     *("strategy", "replicas", "tpu", "fill", "prompt"),
@@ -29,6 +31,7 @@ def finished_metrics(recipe: Recipe) -> dict[str, float] | None:
     folder = Path(recipe.output_dir)
     require(not folder.exists() or folder.is_dir(), f"output_dir must be a folder; given: {folder}, a file")
     content = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    content = [name for name in content if name != ASIDE]  # of a process that was killed while it wrote the recipe
     if not content:
         return None
     require(

@@ -128,6 +128,11 @@ def test_one_class_is_too_few(tmp_path):
         open_images(make_folder(tmp_path, classes=("cat",)))
 
 
+def test_one_class_will_do_where_no_labels_are_needed(tmp_path):
+    source = open_images(make_folder(tmp_path, classes=("cat",)), labelled=False)
+    assert source.class_names == ("cat",)
+
+
 def test_broken_pictures_are_refused_or_skipped_and_counted(tmp_path, caplog):
     data = make_folder(tmp_path)
     (tmp_path / "train" / "cat" / "1b.jpg").write_bytes(b"no picture")

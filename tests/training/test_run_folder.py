@@ -27,11 +27,13 @@ def begun(folder, *files):
 CHECKPOINT = "checkpoints/step-00000003/state.npz"
 
 
-@pytest.mark.parametrize("prepare", ["nothing", "empty folder", "begun", "begun with a checkpoint"])
+@pytest.mark.parametrize("prepare", ["nothing", "empty folder", "half a recipe", "begun", "begun with a checkpoint"])
 def test_run_that_is_not_finished_goes_on(tmp_path, prepare):
     folder = tmp_path / "run"
-    if prepare == "empty folder":
+    if prepare in ("empty folder", "half a recipe"):
         folder.mkdir()
+    if prepare == "half a recipe":  # killed while it was written aside
+        (folder / ".recipe.json").write_text('{"backb')
     if prepare.startswith("begun"):
         begun(folder, *([CHECKPOINT] if "checkpoint" in prepare else []))
     assert finished_metrics(recipe(folder)) is None
