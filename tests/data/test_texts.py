@@ -109,8 +109,8 @@ def test_the_packages_own_texts_are_small_documents_in_two_languages():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"data": "text:"}, "data must be sentences or text:FILE_OR_FOLDER; given: 'text:'"),
-        ({"data": "novels"}, "data must be sentences"),
+        ({"data": "text:"}, "data must be markov, sentences or text:FILE_OR_FOLDER; given: 'text:'"),
+        ({"data": "novels"}, "data must be markov, sentences"),
         ({"data": "text:/nowhere/at/all"}, "must exist"),
         ({"sequence_length": 7}, "sequence_length must be at least 8; given: 7"),
         ({"pair_task": "order"}, "pair_task must be nsp, sop or None; given: 'order'"),

@@ -46,7 +46,7 @@ def test_finished_run_has_its_figures(tmp_path):
 @pytest.mark.parametrize("file", [CHECKPOINT, "metrics.json"])
 def test_another_recipe_is_refused_by_the_fields_that_differ(tmp_path, file):
     other = begun(tmp_path / "run", file).override("epochs=3").override("image_size=24x40")
-    message = r"same recipe; given: .*run, begun with another image_size \(224, now \[24, 40\]\), epochs \(2, now 3\)"
+    message = r"same recipe; given: .*run, begun with another epochs \(2, now 3\), image_size \(224, now \[24, 40\]\)"
     with pytest.raises(ValueError, match=message):
         finished_metrics(other)
 
