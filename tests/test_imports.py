@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "mixer_tf").rglob("*.py"))
 
 LOWER = {  # folder -> folders of the package that it may import
-    "layers": {"layers", "checks"},
+    "layers": {"layers", "fused", "checks"},
     "backbones": {"backbones", "layers", "keras_fixes", "checks"},
     "heads": {"heads", "backbones", "layers", "keras_fixes", "checks"},
     "data": {"data", "checks"},
@@ -19,7 +19,6 @@ LOWER = {  # folder -> folders of the package that it may import
     "export": {"export", "data", "checks"},
 }
 KERAS_ONLY = {"layers", "backbones", "heads", "weights"}
-TENSORFLOW_KERNELS = "mixer_tf/layers/fused.py"  # plain Keras on another backend
 FORBIDDEN = {"tasks", "apps", "tests", "gradio", "torch", "jax", "argparse"}
 
 
@@ -40,7 +39,7 @@ def test_module_imports_only_what_stands_below_it(path):
         assert top not in FORBIDDEN, name
         if top == "mixer_tf" and rest and folder in LOWER:
             assert rest[0] in LOWER[folder], name
-        if folder in KERAS_ONLY and path != ROOT / TENSORFLOW_KERNELS:
+        if folder in KERAS_ONLY:
             assert top != "tensorflow", name
 
 

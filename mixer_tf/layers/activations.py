@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from mixer_tf.layers.fused import one_pass
+from mixer_tf.fused import one_pass
 
 
 def _gelu(x):

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from mixer_tf.layers import fused
+from mixer_tf import fused
 
 
 def _layer_normalization(x, gamma, beta, *, epsilon):

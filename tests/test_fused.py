@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mixer_tf.layers import fused
+from mixer_tf import fused
 
 
 def function(x, y, *, power):
