@@ -53,6 +53,7 @@ class Recipe:
         accumulate_steps: number of micro-batches that an update is made of, for batches that do not fit into memory.
         steps_per_execution: number of updates that are made at once, for small models on fast devices.
         initial_weights: a `.keras`, `.weights.h5` or published checkpoint to start from; None for random weights.
+        skip_head: leave the head of the initial weights aside, as for another number of classes.
         output_dir: where the run leaves its files; the same command again goes on with what is there.
         resume: go on with what is in `output_dir`; false refuses a folder that is not empty.
         checkpoint_every: number of updates between two checkpoints, or a time in seconds such as `300s`.
@@ -89,6 +90,7 @@ class Recipe:
     accumulate_steps: int = 1
     steps_per_execution: int = 1
     initial_weights: str | None = None
+    skip_head: bool = False
     output_dir: str
     resume: bool = True
     checkpoint_every: int | str = "300s"
@@ -110,6 +112,7 @@ class Recipe:
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         require(self.steps is None or self.steps >= 1, f"steps must be at least 1 or None; given: {self.steps}")
         require(self.learning_rate > 0, f"learning_rate must be above 0; given: {self.learning_rate}")
+        require(self.initial_weights or not self.skip_head, "skip_head needs initial_weights; given: none")
         require(self.warmup_epochs >= 0, f"warmup_epochs must be at least 0; given: {self.warmup_epochs}")
         self._one_of("precision", ("float32", "mixed_bfloat16"))
         every = self.checkpoint_every
@@ -225,7 +228,6 @@ class ImageClassification(ImageRecipe):
         pool: `average` or `token`; None takes the class token where there is one.
         head_dropout: dropout before the head.
         head_bias: initial bias of the head.
-        skip_head: leave the head of the initial weights aside, as for another number of classes.
         freeze_up_to: last part that stays as it is: `stem`, `block3`, `stage2` or `backbone`; None trains everything.
         loss: `softmax` or `sigmoid` (binary cross-entropy per class).
         label_smoothing: share of the label spread over all classes.
@@ -239,7 +241,6 @@ class ImageClassification(ImageRecipe):
     pool: str | None = None
     head_dropout: float = 0.0
     head_bias: float = 0.0
-    skip_head: bool = False
     freeze_up_to: str | None = None
     loss: str = "softmax"
     label_smoothing: float = 0.0
@@ -247,7 +248,6 @@ class ImageClassification(ImageRecipe):
     def __post_init__(self):
         super().__post_init__()
         require(0 <= self.head_dropout < 1, f"head_dropout must be in [0, 1); given: {self.head_dropout}")
-        require(self.initial_weights or not self.skip_head, "skip_head needs initial_weights; given: none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -358,8 +358,10 @@ def _parse(text: str, annotation, key: str):
     if key == "image_size" and (sides := re.fullmatch(r"(\d+)x(\d+)", text)):
         return int(sides[1]), int(sides[2])
     value = _literal(text)
-    if str in typing.get_args(annotation) and not _takes(annotation, value):
+    is_scalar = not isinstance(value, tuple | list | dict)
+    if str in typing.get_args(annotation) and is_scalar and not _takes(annotation, value):
         return text  # a number, say, where a text is meant
+    require(value != text or not text.startswith("('"), f"{key} must be a text or a pair ('...', '...'); given: {text}")
     return float(value) if type(value) is int and _takes_floats_only(annotation) else value
 
 

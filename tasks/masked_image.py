@@ -117,7 +117,7 @@ def masked_image_model(recipe: MaskedImage, backbone: keras.Model) -> keras.Mode
     """Head, initial weights, and the preprocessing that they expect unless the recipe says otherwise."""
     model = mt.masked_image_model(backbone, patch_size=recipe.patch_size, target=recipe.target)
     if recipe.initial_weights is not None:
-        mt.load_weights(model, recipe.initial_weights)
+        mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head)
     if recipe.synchronized_norm:
         print(f"{synchronize_batch_norm(model)} batch norms are synchronised")
     model.preprocessing = recipe.preprocessing(model.preprocessing)

@@ -52,8 +52,9 @@ def main(recipe: MaskedLanguage) -> None:
     if (metrics := finished_metrics(recipe)) is not None:
         print(f"{output}: this run has finished; another output_dir trains anew\n{table_of(metrics)}")
         if recipe.fill or recipe.prompt:
-            model, vocabulary = keras.saving.load_model(final_model_of(recipe)), next(output.glob("vocabulary.*"))
-            print(answers(recipe, model, open_tokenizer(vocabulary)))
+            vocabularies = sorted(output.glob("vocabulary.*"))
+            require(vocabularies, f"a finished run must have its vocabulary to be asked; given: {output} without any")
+            print(answers(recipe, keras.saving.load_model(final_model_of(recipe)), open_tokenizer(vocabularies[0])))
         return
     require_matplotlib()
     require_backbone(recipe.backbone, reads="text")
@@ -133,7 +134,7 @@ def language_model(recipe: MaskedLanguage, source: TextSource) -> keras.Model:
         pairs = recipe.pair_task is not None
         model = mt.masked_language_model(encoder, masked_positions=True, next_sentence=pairs)
     if recipe.initial_weights is not None:
-        mt.load_weights(model, recipe.initial_weights)
+        mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head)
     if recipe.synchronized_norm:
         print(f"{synchronize_batch_norm(model)} batch norms are synchronised")
     model.accumulate_steps = recipe.accumulate_steps

@@ -16,9 +16,9 @@ OPTIONS = {"vocab_size": int, "character_coverage": float}
 def main(arguments: list[str]) -> None:
     """Train what the command line says."""
     options = [argument for argument in arguments if argument.partition("=")[0] in OPTIONS]
-    path, *files = [argument for argument in arguments if argument not in options]
+    path, *files = [argument for argument in arguments if argument not in options] or [""]
     if not files:
-        raise ValueError(f"text files or folders must be named after the vocabulary's file; given: only {path}")
+        raise ValueError(f"text files or folders must be named after the vocabulary's file; given: {path or 'neither'}")
     tokenizer = train_vocabulary(files, path, **dict(map(_option, options)))
     print(f"{path} holds {tokenizer.vocab_size} pieces; use it with vocabulary={path}")
 

@@ -104,6 +104,22 @@ def test_file_that_python_cannot_run_is_refused_in_one_line(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
+TEXTS = MaskedLanguage(
+    backbone="bert", data="sentences", batch_size=3, epochs=2, learning_rate=0.1, output_dir="somewhere"
+)
+
+
+def test_a_pair_of_texts_is_given_as_one():
+    assert TEXTS.override("fill=('a [MASK]', 'b')").fill == ("a [MASK]", "b")
+    assert TEXTS.override("fill=(a) [MASK]").fill == "(a) [MASK]"
+
+
+@pytest.mark.parametrize("fill", ["('[MASK]','b','c')", "('a [MASK]', 'b'", "('a [MASK]','')"])
+def test_a_wrong_pair_of_texts_is_not_taken_for_a_text(fill):
+    with pytest.raises(ValueError, match="fill must be "):
+        TEXTS.override(f"fill={fill}")
+
+
 def test_recipe_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         BASE.epochs = 3

@@ -59,7 +59,7 @@ def tokenize_files(files: str | Path | Iterable[str | Path], tokenizer, folder: 
         The tokens, mapped into memory.
 
     Raises:
-        ValueError: If a file is missing or the files hold no text.
+        ValueError: If a file is missing, the files hold no text, or what an earlier call has left is damaged.
     """
     found = find_text_files(files)
     target = Path(folder).expanduser() / f"tokens_{fingerprint(found, FORMAT, tokenizer.fingerprint)}"
@@ -130,14 +130,15 @@ def _batches(files: list[Path], counts: TextCounts) -> Iterator[tuple[list[str],
 
 
 def _open(folder: Path) -> Corpus:
-    content = json.loads((folder / "corpus.json").read_text())
-
-    def array(name: str, dtype) -> np.ndarray:
-        return np.memmap(folder / f"{name}.bin", dtype, mode="r")
-
-    return Corpus(
-        token_ids=array("token_ids", content["token_type"]),
-        sentence_starts=array("sentence_starts", np.int64),
-        document_starts=array("document_starts", np.int64),
-        counts=TextCounts(**content["counts"]),
-    )
+    try:
+        content = json.loads((folder / "corpus.json").read_text())
+        counts = TextCounts(**content["counts"])
+        sizes = {"token_ids": counts.tokens, "sentence_starts": counts.sentences + 1}
+        sizes["document_starts"] = counts.documents + 1
+        types = {"token_ids": content["token_type"]}
+        arrays = {name: np.memmap(folder / f"{name}.bin", types.get(name, np.int64), mode="r") for name in sizes}
+        whole = all(len(arrays[name]) == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError):  # of what memory mapping and JSON make of a damaged file
+        whole = False
+    require(whole, f"the tokens on disk must be whole; given: {folder}, which is damaged; remove it, it is made again")
+    return Corpus(**arrays, counts=counts)

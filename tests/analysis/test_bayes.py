@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf.analysis.bayes import (
+    SHARES,
     masked_bayes_loss,
     masked_image_log_posteriors,
     masked_log_posteriors,
@@ -15,6 +16,7 @@ from mixer_tf.analysis.bayes import (
 from mixer_tf.analysis.masked_tokens import MaskedTokenFigures, require_no_leak
 from mixer_tf.data.markov import open_markov_images, open_markov_text
 from mixer_tf.data.markov_chain import MarkovChain
+from mixer_tf.data.masking import MASKED_SHARE, RANDOM_SHARE
 from tests.analysis.masking import CHAINS, contents, drawn_kinds, sampled
 
 ALL_MASKED = (1.0, 0.0, 0.0)
@@ -222,3 +224,7 @@ def test_oracle_of_markov_images_fits_the_classes():
 def test_what_cannot_be_is_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+def test_shares_are_those_by_which_tokens_are_hidden():
+    assert pytest.approx((MASKED_SHARE, RANDOM_SHARE, 1 - MASKED_SHARE - RANDOM_SHARE)) == SHARES

@@ -77,6 +77,19 @@ def test_a_half_made_token_file_is_never_taken(tokenizer, tmp_path, monkeypatch)
     assert list((tmp_path / "tokens").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("token_ids.bin", b"12"), ("token_ids.bin", b""), ("corpus.json", b"{"), ("corpus.json", b"{}")],
+)
+def test_damaged_tokens_are_never_trained_on(tokenizer, tmp_path, file, content):
+    (tmp_path / "a.txt").write_text("a cat. a dog.")
+    tokenize_files(tmp_path / "a.txt", tokenizer, tmp_path / "tokens")
+    (path,) = (tmp_path / "tokens").glob(f"*/{file}")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"the tokens on disk must be whole; given: .*; remove it"):
+        tokenize_files(tmp_path / "a.txt", tokenizer, tmp_path / "tokens")
+
+
 def test_another_process_may_be_faster(tokenizer, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("the cat")
     make = module._make
