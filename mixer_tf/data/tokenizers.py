@@ -54,22 +54,10 @@ class _Vocabulary:
     fingerprint: str
 
 
-class Tokenizer(tf.Module):  # a module, so that a SavedModel finds the resources
+class _Tokenizer(tf.Module):  # a module, so that a SavedModel finds the resources
     """What both kinds share: the vocabulary, seen from outside."""
 
     _vocabulary: _Vocabulary
-
-    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Tokenize strings [n] to int32 [n, (t)], without special tokens around them."""
-        raise NotImplementedError
-
-    def decode(self, token_ids) -> tf.Tensor:
-        """Join ids, int [n, t] or ragged, to strings [n]."""
-        raise NotImplementedError
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the vocabulary into a folder, as a file that `open_tokenizer` reads; returns its path."""
-        raise NotImplementedError
 
     @property
     def special(self) -> SpecialTokens:
@@ -102,7 +90,7 @@ class Tokenizer(tf.Module):  # a module, so that a SavedModel finds the resource
         return self._vocabulary.fingerprint
 
 
-class SentencePieceTokenizer(Tokenizer):
+class SentencePieceTokenizer(_Tokenizer):
     """A SentencePiece model with the six special pieces, as `mixer_tf.data.vocabulary.train_vocabulary` makes it.
 
     A typed "[MASK]" becomes the mask's id; "[CLS]" and the like, typed by a user, are spelled as plain characters.
@@ -161,7 +149,7 @@ class SentencePieceTokenizer(Tokenizer):
         return path
 
 
-class WordPieceTokenizer(Tokenizer):
+class WordPieceTokenizer(_Tokenizer):
     """BERT's tokenizer: clean, split at spaces, punctuation and CJK characters, then the longest pieces first.
 
     A typed "[MASK]" becomes the mask's id. The brackets of other special names are split off like any punctuation.
@@ -230,7 +218,10 @@ class WordPieceTokenizer(Tokenizer):
         return replace(x, f"({_PUNCTUATION})", r" \1 ")
 
 
-def open_tokenizer(path: str | Path, *, lower_case: bool | None = None) -> SentencePieceTokenizer | WordPieceTokenizer:
+Tokenizer = SentencePieceTokenizer | WordPieceTokenizer
+
+
+def open_tokenizer(path: str | Path, *, lower_case: bool | None = None) -> Tokenizer:
     """Open a vocabulary file.
 
     Args:
