@@ -1,12 +1,14 @@
-"""Where labelled pictures come from: `digits`, `tfds:NAME` or `folder:PATH`, all behind one `ImageSource`."""
+"""Where pictures come from, by one string: with labels `digits`, `tfds:NAME` or `folder:PATH`, with objects `scenes`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from mixer_tf.data.detection_splits import DetectionSource
 from mixer_tf.data.digits import open_digits
 from mixer_tf.data.folder import open_folder
+from mixer_tf.data.scenes import open_scenes
 from mixer_tf.data.splits import ImageSource
 from mixer_tf.data.tfds import open_tfds
 
@@ -58,6 +60,37 @@ def open_images(
         _refuse_arguments(data, {"data_dir": data_dir})
         return open_folder(Path(rest).expanduser(), skip_broken, train_split, eval_split, labelled)
     raise ValueError(f"data must be digits, tfds:NAME or folder:PATH; given: {data!r}; choose one of these forms")
+
+
+def open_detection(
+    data: str,
+    *,
+    data_dir: str | None = None,
+    skip_broken: bool = False,
+    train_split: str | None = None,
+    eval_split: str | None = None,
+) -> DetectionSource:
+    """Open a set of pictures with objects. Nothing is ever downloaded.
+
+    Args:
+        data: `scenes` (2,304 generated pictures of 128x128 pixels with handwritten digits, ten classes).
+        data_dir: Where TFDS keeps its prepared sets, if not in its default place. For `tfds:` only.
+        skip_broken: Leave missing and broken pictures out instead of refusing the set. For files only.
+        train_split: Instead of the usual one. Not for `scenes`.
+        eval_split: Instead of the usual one. Not for `scenes`.
+
+    Returns:
+        The opened source.
+
+    Raises:
+        ValueError: If the set is unknown, not prepared, or broken, if an argument does not apply, or if a package is
+            missing.
+    """
+    if data == "scenes":
+        ignored = {"data_dir": data_dir, "skip_broken": skip_broken}
+        _refuse_arguments(data, ignored | {"train_split": train_split, "eval_split": eval_split})
+        return open_scenes()
+    raise ValueError(f"data must be scenes; given: {data!r}")
 
 
 def _refuse_arguments(data: str, arguments: Mapping[str, object]) -> None:
