@@ -57,7 +57,8 @@ class DetectionSource:
         skipped: How many pictures were left out, missing or broken.
         dropped: Reason -> number of objects of both splits that are not trained on: `crowd` and `difficult`, which
             count in the evaluation as COCO and VOC define; `zero_area` and `outside` (of the picture), which are
-            evaluated against as any other; `unknown_class`, `not_finite` and `negative_size`, which are gone.
+            evaluated against as any other; `unknown_class`, `unknown_image`, `not_finite` and `negative_size`, which
+            are gone.
         category_ids: The source's own id of each class, for COCO's result files; None where it has none.
     """
 
@@ -157,8 +158,8 @@ def _not_trained_on(truth: Truth) -> dict[str, np.ndarray]:
     return {
         "crowd": truth["crowd"],
         "difficult": truth["difficult"],
-        "zero_area": (whole[:, 2:] <= whole[:, :2]).any(axis=1),
-        "outside": (inside[:, 2:] <= inside[:, :2]).any(axis=1),
+        "zero_area": np.any(whole[:, 2:] <= whole[:, :2], axis=1),
+        "outside": np.any(inside[:, 2:] <= inside[:, :2], axis=1),
     }
 
 

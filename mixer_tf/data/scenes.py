@@ -28,7 +28,7 @@ _INK = 0.5  # from this coverage on a pixel belongs to a digit
 def open_scenes(
     train_size: int = TRAIN_SIZE, eval_size: int = EVAL_SIZE, image_size: int = IMAGE_SIZE
 ) -> DetectionSource:
-    """Draw the scenes, about 3 ms each, and hold them in memory.
+    """Draw the scenes, about 4 ms each, and hold them in memory.
 
     Args:
         train_size: Number of scenes to train on.
@@ -162,7 +162,7 @@ def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
     elif kind == 2:
         pattern = np.sin(2 * np.pi * along * rng.uniform(2, 12))
     else:
-        grain = rng.integers(3, 16)
+        grain = int(rng.integers(3, 16))
         weights = _enlarging(grain, side)
         pattern = weights @ rng.uniform(-1, 1, [grain, grain]) @ weights.T
     contrast = rng.uniform(10, 50, 3) * rng.choice([-1, 1])

@@ -69,15 +69,14 @@ def test_every_row_is_an_object_or_padding(source):
 def test_a_resumed_run_sees_the_same_batches(source):
     batches = take(train(source), 9)
     assert_equal(take(train(source, start_step=6), 3), batches[6:])
-    assert_equal(take(train(source), 9), batches)
     assert not np.array_equal(take(train(source, seed=2), 1)[0][0], batches[0][0])
 
 
 def test_workers_together_see_what_one_sees(source):
     whole = take(train(source), 3)
-    shares = [take(train(source, worker=worker, num_workers=2), 3) for worker in range(2)]
-    together = [tuple(np.concatenate(parts) for parts in zip(*batches, strict=True)) for batches in zip(*shares, strict=False)]
-    assert_equal(together, whole)
+    first, second = (take(train(source, worker=worker, num_workers=2), 3) for worker in range(2))
+    for i, batch in enumerate(whole):
+        assert_equal([batch], [tuple(np.concatenate(parts) for parts in zip(first[i], second[i], strict=True))])
 
 
 def test_evaluation_shows_every_scene_once_with_its_objects(source):
