@@ -40,6 +40,12 @@ def open_scenes(
 
     Raises:
         ValueError: If scikit-learn is missing or image_size is too small.
+
+    Example:
+        >>> source = open_scenes(train_size=30, eval_size=10, image_size=64)
+        >>> truth = source.evaluation.truth(0)
+        >>> truth["boxes"].shape[1], truth["boxes"].dtype, int(truth["height"])
+        (4, dtype('float32'), 64)
     """
     require(image_size >= 32, f"image_size of scenes must be 32 or more; given: {image_size}; digits need pixels")
     train, held_out = split_digits("data=scenes")

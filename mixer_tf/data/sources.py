@@ -98,11 +98,6 @@ def open_detection(
     Raises:
         ValueError: If the set is unknown, not prepared, lacks pictures or splits, or is broken, if an argument does
             not apply, or if a package is missing.
-
-    Example:
-        >>> source = open_detection("scenes")
-        >>> source.train.size, source.evaluation.size, source.evaluation.truth(0)["boxes"].shape[1]
-        (2048, 256, 4)
     """
     kind, _, rest = data.partition(":")
     _refuse_equal_splits(train_split, eval_split)

@@ -116,7 +116,9 @@ def test_tfds_without_boxes(data_dir):
 
 @pytest.mark.parametrize("data", ["", "digits", "scene", "coco:", "voc:", "yolo:", "tfds:", "folder:x"])
 def test_unknown_form_names_all(data):
-    with pytest.raises(ValueError, match="scenes, coco:FOLDER, coco:ANNOTATIONS.json:IMAGES, voc:FOLDER, yolo:FOLDER"):
+    with pytest.raises(
+        ValueError, match=r"scenes, coco:FOLDER, coco:ANNOTATIONS\.json:IMAGES, voc:FOLDER, yolo:FOLDER"
+    ):
         open_detection(data)
 
 

@@ -67,7 +67,7 @@ def test_wrong_lines_are_named(yolo, line):
 @pytest.mark.parametrize("text", ["nc: 3", "names: {1: a, 2: b}", "- 1", "names: [", "names: 3"])
 def test_wrong_yaml_in_one_line(yolo, text):
     (yolo / "data.yaml").write_text(text)
-    with pytest.raises(ValueError, match="data.yaml must have names") as caught:
+    with pytest.raises(ValueError, match=r"data\.yaml must have names") as caught:
         open_detection(f"yolo:{yolo}")
     assert "\n" not in str(caught.value)
 
