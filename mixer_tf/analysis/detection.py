@@ -129,34 +129,36 @@ def evaluate_detections(
     )
 
 
-def predict_detections(model: keras.Model, dataset) -> list[dict[str, np.ndarray]]:
+def predict_detections(model: keras.Model, dataset, predict: Callable | None = None) -> list[dict[str, np.ndarray]]:
     """Run a detector over batches.
 
     Args:
         model: a detector, whose `predict_step` gives what its `predict` does: `boxes` [b, d, 4], `scores` [b, d],
             `classes` [b, d] and `num_detections` [b], the number of rows that hold a prediction.
         dataset: batches of images, or of (images, labels).
+        predict: `prediction_function(model)`, for those who call this often.
 
     Returns:
         For each image `boxes` float32 [m, 4], `scores` float32 [m] and `classes` int32 [m], relative to the image that
         the model saw; see `in_originals`.
     """
-    import tensorflow as tf
-
-    @tf.function(reduce_retracing=True)  # and not `predict`, which needs all workers and splits the batches
-    def detections_of(images):
-        return model.predict_step(images)
-
+    predict = predict or prediction_function(model)
     predictions = []
     for batch in dataset:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        outputs = {name: np.asarray(tensor) for name, tensor in detections_of(images).items()}
-        for boxes, scores, classes, count in zip(
-            outputs["boxes"], outputs["scores"], outputs["classes"], outputs["num_detections"], strict=True
-        ):
-            columns = {"boxes": boxes[:count].astype(np.float32), "scores": scores[:count].astype(np.float32)}
-            predictions.append({**columns, "classes": classes[:count].astype(np.int32)})
+        outputs = {name: np.asarray(tensor) for name, tensor in predict(images).items()}
+        for image, count in enumerate(outputs["num_detections"]):
+            boxes, scores, classes = (outputs[name][image, :count] for name in PREDICTION)
+            prediction = {"boxes": boxes.astype(np.float32), "scores": scores.astype(np.float32)}
+            predictions.append({**prediction, "classes": classes.astype(np.int32)})
     return predictions
+
+
+def prediction_function(model: keras.Model) -> Callable:
+    """The model's `predict_step` as a graph, on one device: `predict` needs all workers and splits the batches."""
+    import tensorflow as tf
+
+    return tf.function(lambda images: model.predict_step(images), reduce_retracing=True)
 
 
 def in_originals(
