@@ -81,8 +81,8 @@ def draw_truth_and_predictions(
     cells = figure.subplots(rows, 2 * min(2, len(examples)), squeeze=False).ravel()
     for axes in cells:
         axes.set_axis_off()
+    colors = _colors(len(class_names))
     for (image, truth, prediction), left, right in zip(examples, cells[::2], cells[1::2], strict=False):
-        colors = _colors(len(class_names))
         left.imshow(image)
         for box, label, crowd, difficult in zip(
             truth["boxes"], truth["classes"], truth["crowd"], truth["difficult"], strict=True
@@ -90,8 +90,8 @@ def draw_truth_and_predictions(
             style = "--" if crowd or difficult else "-"
             _draw_box(left, image.shape, box, shortened(class_names[label], 20), colors[label], letters=7, style=style)
         sure = prediction["scores"] >= score_threshold
-        columns = (prediction[name][sure] for name in ("boxes", "classes", "scores"))
-        _draw_found(right, image, *columns, class_names, letters=7)
+        boxes, classes, scores = (prediction[name][sure] for name in ("boxes", "classes", "scores"))
+        _draw_found(right, image, boxes, classes, scores, class_names, letters=7)
         left.set_title(f"truth of {truth['image_id']}", loc="left", fontsize=9)
         right.set_title(f"predictions, scores from {score_threshold:.2f}", loc="left", fontsize=9)
     return figure

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 
 from mixer_tf.analysis.detection import evaluate_detections
 from mixer_tf.analysis.detection_report import write_detection_report
+from mixer_tf.analysis.pictures import draw_learning_curves
 from tests.analysis.coco_cases import read
 from tests.analysis.test_report import ink
 
@@ -57,6 +58,14 @@ def test_pictures(tmp_path, count):
     assert all(ink(path) > 0.02 for path in written if path.suffix == ".png")
     gallery = imread(tmp_path / "detections.png")[..., :3]
     assert np.mean(np.all(np.abs(gallery * 255 - PINK) < 2, axis=-1)) > 0.2
+
+
+def test_curves_of_a_detector_are_loss_and_ap():
+    history = {name: np.array([0.5, np.nan, 0.25]) for name in ("loss", "val_loss", "val_AP", "val_AP50")}
+    figure = draw_learning_curves({"epoch": np.arange(3), **history})
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "AP"]
+    [line] = figure.axes[1].lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([1, 3], [0.5, 0.25])
 
 
 @pytest.mark.parametrize("k", [1, 11, 57])
