@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mixer_tf.data.detection_files import Annotated, file_split, hold_out, one_line
-from mixer_tf.data.detection_splits import DetectionSource, log_dropped
+from mixer_tf.data.detection_files import Annotated, hold_out, one_line, open_files
+from mixer_tf.data.detection_splits import DetectionSource
 from mixer_tf.data.splits import choose_split
 
 _PREFIX = "instances_"
@@ -34,7 +34,7 @@ def open_coco(rest: str, skip_broken: bool, train_split: str | None, eval_split:
             )
         else:
             evaluation = None
-        names = ("train", "held out") if evaluation is None else (train[0].stem, evaluation[0].stem)
+        names = (str(train[0]), "held out" if evaluation is None else str(evaluation[0]))
     else:
         root = Path(rest).expanduser()
         names = _folder_splits(root, train_split, eval_split)
@@ -51,11 +51,15 @@ def open_coco(rest: str, skip_broken: bool, train_split: str | None, eval_split:
                 f"both annotation files must have the same categories, {train[0]} has {len(categories)} and "
                 f"{evaluation[0]} has {len(other_categories)} or others; give files of the same data set"
             )
-    split, skipped = file_split(names[0], pictures, skip_broken, dropped)
-    other, more = file_split(names[1], others, skip_broken, dropped)
-    log_dropped(dropped)
-    class_names = tuple(categories.values())
-    return DetectionSource(f"coco:{rest}", class_names, split, other, skipped + more, dict(dropped), tuple(categories))
+    return open_files(
+        f"coco:{rest}",
+        list(categories.values()),
+        names,
+        (pictures, others),
+        skip_broken,
+        category_ids=list(categories),
+        dropped=dropped,
+    )
 
 
 def _folder_splits(root: Path, train_split: str | None, eval_split: str | None) -> tuple[str, str]:
