@@ -137,7 +137,7 @@ def test_two_files(coco):
 def test_the_same_pictures_for_training_and_evaluation_are_refused(coco):
     data = f"coco:{annotations(coco)}:{coco / 'train2017'}"
     (coco / "copy.json").write_text(annotations(coco).read_text())
-    with pytest.raises(ValueError, match="must share no picture, .* share 3, the first is .*0007"):
+    with pytest.raises(ValueError, match=r"must share no picture, .* share 3, the first is .*0007"):
         open_detection(data, eval_split=str(coco / "copy.json"))
     with pytest.raises(ValueError, match="train2017 and train2017 share 3"):
         open_detection(f"coco:{coco}", eval_split="train2017")
