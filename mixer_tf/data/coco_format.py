@@ -21,20 +21,12 @@ _PREFIX = "instances_"
 
 def open_coco(rest: str, skip_broken: bool, train_split: str | None, eval_split: str | None) -> DetectionSource:
     """Open `coco:FOLDER` or `coco:ANNOTATIONS.json:IMAGES`; see `open_detection`."""
-    first, separator, images = rest.rpartition(".json:")
-    if separator:
+    if ".json:" in rest:
         if train_split:
             raise ValueError(f"data=coco:{rest} names its training split itself; leave train_split out")
-        train = Path(first + ".json").expanduser(), Path(images).expanduser()
-        if eval_split:
-            name, separator, other_images = eval_split.partition(".json:")
-            evaluation = (
-                Path(name + ".json" if separator else name).expanduser(),
-                Path(other_images or train[1]).expanduser(),
-            )
-        else:
-            evaluation = None
-        names = (str(train[0]), "held out" if evaluation is None else str(evaluation[0]))
+        train = _files(rest)
+        evaluation = _files(eval_split, images=train[1]) if eval_split else None
+        names = (str(train[0]), str(evaluation[0]) if evaluation else "held out")
     else:
         root = Path(rest).expanduser()
         names = _folder_splits(root, train_split, eval_split)
@@ -60,6 +52,14 @@ def open_coco(rest: str, skip_broken: bool, train_split: str | None, eval_split:
         category_ids=list(categories),
         dropped=dropped,
     )
+
+
+def _files(text: str, images: Path | None = None) -> tuple[Path, Path]:
+    """The annotations and the folder of pictures of ANNOTATIONS.json:IMAGES; of ANNOTATIONS.json alone, `images`."""
+    if ".json:" not in text and images is not None:
+        return Path(text).expanduser(), images
+    annotations, _, folder = text.rpartition(".json:")
+    return Path(f"{annotations}.json").expanduser(), Path(folder).expanduser()
 
 
 def _folder_splits(root: Path, train_split: str | None, eval_split: str | None) -> tuple[str, str]:
