@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mixer_tf.data.detection_files import Annotated, file_split, hold_out, one_line
-from mixer_tf.data.detection_splits import DetectionSource, log_dropped
+from mixer_tf.data.detection_files import Annotated, hold_out, one_line, open_files
+from mixer_tf.data.detection_splits import DetectionSource
 from mixer_tf.data.splits import choose_split
 
 _PREFIX = "instances_"
@@ -21,20 +21,12 @@ _PREFIX = "instances_"
 
 def open_coco(rest: str, skip_broken: bool, train_split: str | None, eval_split: str | None) -> DetectionSource:
     """Open `coco:FOLDER` or `coco:ANNOTATIONS.json:IMAGES`; see `open_detection`."""
-    first, separator, images = rest.rpartition(".json:")
-    if separator:
+    if ".json:" in rest:
         if train_split:
             raise ValueError(f"data=coco:{rest} names its training split itself; leave train_split out")
-        train = Path(first + ".json").expanduser(), Path(images).expanduser()
-        if eval_split:
-            name, separator, other_images = eval_split.partition(".json:")
-            evaluation = (
-                Path(name + ".json" if separator else name).expanduser(),
-                Path(other_images or train[1]).expanduser(),
-            )
-        else:
-            evaluation = None
-        names = ("train", "held out") if evaluation is None else (train[0].stem, evaluation[0].stem)
+        train = _files(rest)
+        evaluation = _files(eval_split, images=train[1]) if eval_split else None
+        names = (str(train[0]), str(evaluation[0]) if evaluation else "held out")
     else:
         root = Path(rest).expanduser()
         names = _folder_splits(root, train_split, eval_split)
@@ -51,11 +43,23 @@ def open_coco(rest: str, skip_broken: bool, train_split: str | None, eval_split:
                 f"both annotation files must have the same categories, {train[0]} has {len(categories)} and "
                 f"{evaluation[0]} has {len(other_categories)} or others; give files of the same data set"
             )
-    split, skipped = file_split(names[0], pictures, skip_broken, dropped)
-    other, more = file_split(names[1], others, skip_broken, dropped)
-    log_dropped(dropped)
-    class_names = tuple(categories.values())
-    return DetectionSource(f"coco:{rest}", class_names, split, other, skipped + more, dict(dropped), tuple(categories))
+    return open_files(
+        f"coco:{rest}",
+        list(categories.values()),
+        names,
+        (pictures, others),
+        skip_broken,
+        category_ids=list(categories),
+        dropped=dropped,
+    )
+
+
+def _files(text: str, images: Path | None = None) -> tuple[Path, Path]:
+    """The annotations and the folder of pictures of ANNOTATIONS.json:IMAGES; of ANNOTATIONS.json alone, `images`."""
+    if ".json:" not in text and images is not None:
+        return Path(text).expanduser(), images
+    annotations, _, folder = text.rpartition(".json:")
+    return Path(f"{annotations}.json").expanduser(), Path(folder).expanduser()
 
 
 def _folder_splits(root: Path, train_split: str | None, eval_split: str | None) -> tuple[str, str]:

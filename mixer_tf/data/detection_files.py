@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.data.detection_splits import DetectionSplit, Truth, annotated_split, make_truth
+from mixer_tf.data.detection_splits import (
+    DetectionSource,
+    DetectionSplit,
+    Truth,
+    annotated_split,
+    log_dropped,
+    make_truth,
+)
 from mixer_tf.data.images import decode_image, measure_pictures
 
 HELD_OUT = 0.2  # of a data set that has but one split
@@ -49,23 +56,55 @@ class Annotated:
     relative: bool = False
 
 
-def file_split(
-    name: str, pictures: Sequence[Annotated], skip_broken: bool, dropped: Counter
-) -> tuple[DetectionSplit, int]:
-    """Look at every picture once, and make a split of those that are whole.
+def open_files(
+    name: str,
+    class_names: Sequence[str],
+    splits: tuple[str, str],
+    parts: tuple[Sequence[Annotated], Sequence[Annotated]],
+    skip_broken: bool,
+    *,
+    category_ids: Sequence[int] | None = None,
+    dropped: Counter | None = None,
+) -> DetectionSource:
+    """Look at every picture once, and make a source of those that are whole.
 
     Args:
-        name: Of the split.
-        pictures: What it holds.
+        name: What the source is called.
+        class_names: The name of each class.
+        splits: What the split to train on and the one to evaluate on are called.
+        parts: The pictures that they hold.
         skip_broken: Leave missing and broken pictures out, and those whose size is not the annotated one.
-        dropped: Grows by the number of objects that are not trained on, by reason.
+        category_ids: The source's own id of each class.
+        dropped: Objects that have been dropped already, by reason.
 
     Returns:
-        The split, and how many pictures were left out.
+        The source.
 
     Raises:
-        ValueError: If a picture is missing or broken and not to be skipped, or none remains.
+        ValueError: If a picture is missing or broken and not to be skipped, no picture of a split remains, or both
+            splits hold the same pictures.
     """
+    paths = [{picture.path for picture in part} for part in parts]
+    if common := sorted(paths[0] & paths[1]):
+        raise ValueError(
+            f"the splits must share no picture, {splits[0]} and {splits[1]} share {len(common)}, the first is "
+            f"{common[0]}; choose others by train_split and eval_split"
+        )
+    dropped = Counter() if dropped is None else dropped
+    train, evaluation = (_file_split(*split, skip_broken, dropped) for split in zip(splits, parts, strict=True))
+    log_dropped(dropped)
+    return DetectionSource(
+        name,
+        tuple(class_names),
+        train,
+        evaluation,
+        skipped=sum(map(len, parts)) - train.size - evaluation.size,
+        dropped=dict(dropped),
+        category_ids=None if category_ids is None else tuple(category_ids),
+    )
+
+
+def _file_split(name: str, pictures: Sequence[Annotated], skip_broken: bool, dropped: Counter) -> DetectionSplit:
     start = time.perf_counter()
     sizes = measure_pictures([picture.path for picture in pictures])
     wrong = {i: reason for i, picture in enumerate(pictures) if (reason := _fault(picture, sizes[i]))}
@@ -84,8 +123,7 @@ def file_split(
     truths = [_truth(pictures[i], sizes[i], dropped) for i in whole]
     with tf.device("CPU"):  # bytes: a name need not be UTF-8
         paths = tf.constant([os.fsencode(pictures[i].path) for i in whole], tf.string)
-    split = annotated_split(name, truths, lambda index: decode_image(tf.io.read_file(paths[index])))
-    return split, len(wrong)
+    return annotated_split(name, truths, lambda index: decode_image(tf.io.read_file(paths[index])))
 
 
 def hold_out(pictures: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotated]]:

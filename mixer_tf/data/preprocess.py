@@ -136,8 +136,8 @@ class Preprocessing:
         Example:
             >>> import numpy as np
             >>> letterbox = Preprocessing((100, 100), fit="letterbox")
-            >>> letterbox.boxes_to_input(np.array([[0.0, 0.0, 1.0, 0.5]]), np.array([50, 200])).tolist()
-            [[0.375, 0.0, 0.625, 0.5]]
+            >>> letterbox.boxes_to_input(np.array([[0.0, 0.0, 1.0, 0.5]]), np.array([50, 100])).tolist()
+            [[0.25, 0.0, 0.75, 0.5]]
         """
         return self._map_boxes(boxes, image_size, lambda box, resized, corner, side: (box * resized - corner) / side)
 

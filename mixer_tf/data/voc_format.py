@@ -7,13 +7,12 @@ pixels from 1 and includes its last one: the box (1, 1, w, h) is the whole pictu
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from mixer_tf.data.detection_files import Annotated, file_split, one_line
-from mixer_tf.data.detection_splits import DetectionSource, log_dropped
+from mixer_tf.data.detection_files import Annotated, one_line, open_files
+from mixer_tf.data.detection_splits import DetectionSource
 from mixer_tf.data.splits import choose_split
 
 
@@ -29,28 +28,14 @@ def open_voc(root: Path, skip_broken: bool, train_split: str | None, eval_split:
     evaluation = choose_split("eval_split", eval_split, ("test", "val"), splits)
     train = choose_split("train_split", train_split, ("trainval", "train") if has_test else ("train",), splits)
 
-    ids = [_ids(lists / f"{name}.txt") for name in (train, evaluation)]
-    if common := sorted(set(ids[0]) & set(ids[1])):
-        raise ValueError(
-            f"the splits must share no picture, {train} and {evaluation} share {len(common)}, the first is "
-            f"{common[0]}; choose others by train_split and eval_split"
-        )
-    elements = [[_parse(root / "Annotations" / f"{name}.xml") for name in names] for names in ids]
-    class_names = tuple(sorted({_text(o, "name") for part in elements for e in part for o in e.findall("object")}))
+    ids = _ids(lists / f"{train}.txt"), _ids(lists / f"{evaluation}.txt")
+    elements = {i: _parse(root / "Annotations" / f"{i}.xml") for i in ids[0] + ids[1]}
+    class_names = sorted({_text(o, "name") for element in elements.values() for o in element.findall("object")})
     if not class_names:
         raise ValueError(f"the annotations must hold objects, those of {root} hold none; give another folder")
-    dropped: Counter[str] = Counter()
-    results, first_number = [], 0
-    for name, names, part in zip((train, evaluation), ids, elements, strict=True):
-        pictures = [
-            _picture(root, picture, first_number + i, element, class_names)
-            for i, (picture, element) in enumerate(zip(names, part, strict=True))
-        ]
-        results.append(file_split(name, pictures, skip_broken, dropped))
-        first_number += len(names)
-    log_dropped(dropped)
-    (split, skipped), (other, more) = results
-    return DetectionSource(f"voc:{root}", class_names, split, other, skipped + more, dict(dropped))
+    numbers = {i: number for number, i in enumerate(elements)}  # VOC's ids are no numbers
+    first, second = ([_picture(root, i, numbers[i], elements[i], class_names) for i in part] for part in ids)
+    return open_files(f"voc:{root}", class_names, (train, evaluation), (first, second), skip_broken)
 
 
 def _ids(path: Path) -> list[str]:
@@ -72,7 +57,7 @@ def _parse(path: Path) -> ET.Element:
         raise ValueError(f"{path} must be an XML file in the format of VOC; it is not: {one_line(error)}") from error
 
 
-def _picture(root: Path, name: str, number: int, element: ET.Element, class_names: tuple[str, ...]) -> Annotated:
+def _picture(root: Path, name: str, number: int, element: ET.Element, class_names: list[str]) -> Annotated:
     objects = element.findall("object")
     try:
         boxes = [[float(_text(o, f"bndbox/{key}")) for key in ("ymin", "xmin", "ymax", "xmax")] for o in objects]
@@ -82,8 +67,11 @@ def _picture(root: Path, name: str, number: int, element: ET.Element, class_name
         raise ValueError(
             f"the annotations {name}.xml in {root} must have numbers in size, bndbox and difficult; {one_line(error)}"
         ) from error
+    path = root / "JPEGImages" / f"{name}.jpg"
+    if not path.is_file() and (filename := element.findtext("filename")):  # a PNG picture, for example
+        path = root / "JPEGImages" / Path(filename.strip()).name
     return Annotated(
-        path=root / "JPEGImages" / (element.findtext("filename") or f"{name}.jpg"),
+        path=path,
         image_id=number,
         boxes=np.array(boxes, np.float64).reshape(-1, 4) - [1, 1, 0, 0],
         classes=np.array([class_names.index(_text(o, "name")) for o in objects], np.int32),

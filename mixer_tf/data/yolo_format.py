@@ -8,13 +8,12 @@ without a text has no objects. The names of the classes stand in `data.yaml` (`n
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from mixer_tf.data.detection_files import Annotated, file_split, hold_out, one_line
-from mixer_tf.data.detection_splits import DetectionSource, log_dropped
+from mixer_tf.data.detection_files import Annotated, hold_out, one_line, open_files
+from mixer_tf.data.detection_splits import DetectionSource
 from mixer_tf.data.folder import EXTENSIONS
 from mixer_tf.data.splits import choose_split, missing_package
 
@@ -45,11 +44,7 @@ def open_yolo(root: Path, skip_broken: bool, train_split: str | None, eval_split
                 raise ValueError(f"a split must be one of {', '.join(splits)}; given: {name!r}; choose one of these")
         first = _pictures(*splits[names[0]], 0, len(class_names))
         parts = first, _pictures(*splits[names[1]], len(first), len(class_names))
-    dropped: Counter[str] = Counter()
-    split, skipped = file_split(names[0], parts[0], skip_broken, dropped)
-    other, more = file_split(names[1], parts[1], skip_broken, dropped)
-    log_dropped(dropped)
-    return DetectionSource(f"yolo:{root}", class_names, split, other, skipped + more, dict(dropped))
+    return open_files(f"yolo:{root}", class_names, names, parts, skip_broken)
 
 
 def _splits(root: Path) -> dict[str, tuple[Path, Path]]:

@@ -6,6 +6,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from mixer_tf.data.augment_boxes import DetectionAugmentation
+from mixer_tf.data.detection import eval_detection_dataset, train_detection_dataset
+from mixer_tf.data.preprocess import Preprocessing
 from mixer_tf.data.sources import open_detection
 
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}, {"id": 90, "name": "toothbrush"}]
@@ -129,6 +132,35 @@ def test_two_files(coco):
     assert (source.train.size, source.evaluation.size) == (3, 2)
     with pytest.raises(ValueError, match="leave train_split out"):
         open_detection(data, train_split="train2017")
+
+
+def test_the_same_pictures_for_training_and_evaluation_are_refused(coco):
+    data = f"coco:{annotations(coco)}:{coco / 'train2017'}"
+    (coco / "copy.json").write_text(annotations(coco).read_text())
+    with pytest.raises(ValueError, match=r"must share no picture, .* share 3, the first is .*0007"):
+        open_detection(data, eval_split=str(coco / "copy.json"))
+    with pytest.raises(ValueError, match="train2017 and train2017 share 3"):
+        open_detection(f"coco:{coco}", eval_split="train2017")
+
+
+def test_batches_of_what_another_program_wrote(coco):
+    source = open_detection(f"coco:{coco}")
+    preprocessing = Preprocessing((30, 44), fit="letterbox")
+    augmentation = DetectionAugmentation(scale_jitter=(0.5, 2.0), mosaic=0.5)
+    batches = train_detection_dataset(
+        source.train, preprocessing=preprocessing, augmentation=augmentation, max_objects=7, batch_size=3, seed=0
+    )
+    seen = set()
+    for images, labels in batches.take(8).as_numpy_iterator():
+        assert images.shape == (3, 30, 44, 3)
+        assert np.isfinite(labels).all()
+        assert ((labels[..., :4] >= 0) & (labels[..., :4] <= 1)).all()
+        seen |= set(labels[..., 4].ravel())
+    assert seen == {-1.0, 0.0, 1.0, 2.0}
+    [(images, labels)] = eval_detection_dataset(
+        source.evaluation, preprocessing=preprocessing, max_objects=7, batch_size=3
+    )
+    np.testing.assert_array_equal(labels[:, 0, 4], [1, -1])
 
 
 def test_missing_and_broken_pictures_are_listed_or_skipped_and_counted(coco, caplog):

@@ -73,8 +73,9 @@ def test_a_resumed_run_sees_the_same_batches(source):
 
 
 def test_workers_together_see_what_one_sees(source):
-    whole = take(train(source), 3)
-    first, second = (take(train(source, worker=worker, num_workers=2), 3) for worker in range(2))
+    augmentation = DetectionAugmentation(scale_jitter=(0.5, 1.5), flip=True)
+    whole = take(train(source, augmentation), 3)
+    first, second = (take(train(source, augmentation, worker=worker, num_workers=2), 3) for worker in range(2))
     for i, batch in enumerate(whole):
         assert_equal([batch], [tuple(np.concatenate(parts) for parts in zip(first[i], second[i], strict=True))])
 
@@ -107,11 +108,11 @@ def test_of_too_many_objects_the_largest_are_kept_in_order():
 
 def test_objects_without_a_row_are_counted_in_the_log(source, caplog):
     with caplog.at_level(logging.WARNING, "mixer_tf"):
-        train(source, max_objects=2)
+        train(source, DetectionAugmentation(), max_objects=2)
     excess = sum(max(len(source.train.truth(i)["classes"]) - 2, 0) for i in range(23))
     assert f"max_objects=2 leaves out {excess} of the {source.train.counts.sum()} objects" in caplog.text
     caplog.clear()
-    train(source, max_objects=6)
+    train(source, DetectionAugmentation(), max_objects=6)
     assert not caplog.text
 
 
