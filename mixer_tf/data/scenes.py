@@ -18,10 +18,10 @@ from mixer_tf.data.digits import CLASS_NAMES, split_digits
 TRAIN_SIZE, EVAL_SIZE = 2048, 256
 IMAGE_SIZE = 128
 MAX_OBJECTS = 6
-HEIGHTS = (16, 56)  # of a digit, in pixels of a scene of 128
+HEIGHTS = (24, 64)  # of a digit, in pixels of a scene of 128
 MAX_OVERLAP = 0.25  # of two digits' boxes, as a part of the smaller one
 _TRIES = 10  # to find a place for a digit; without one the scene has a digit fewer
-_CONTRAST = 90  # least distance of a digit's colour from the ground's mean colour, of at most 442
+_CONTRAST = 150  # least distance of a digit's colour from the ground's mean colour, of at most 442
 _INK = 0.5  # from this coverage on a pixel belongs to a digit
 
 
@@ -84,7 +84,7 @@ def draw_scene(
         classes, int32 [n].
     """
     scene = _ground(rng, side)
-    for _ in range(rng.integers(2, 7)):
+    for _ in range(rng.integers(0, 5)):
         _draw_clutter(scene, rng)
     owner = np.full([side, side], -1)  # which digit's ink is seen in each pixel
     places: list[np.ndarray] = []
@@ -149,7 +149,7 @@ def _extent(mask: np.ndarray) -> np.ndarray:
 
 
 def _color_against(rng: np.random.Generator, ground: np.ndarray) -> np.ndarray:
-    while True:  # at most a third of all colours is too near to any ground
+    while True:  # some colour is far enough from any ground
         color = rng.uniform(0, 255, 3)
         if np.linalg.norm(color - ground) >= _CONTRAST:
             return color
@@ -171,7 +171,7 @@ def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
         grain = int(rng.integers(3, 16))
         weights = _enlarging(grain, side)
         pattern = weights @ rng.uniform(-1, 1, [grain, grain]) @ weights.T
-    contrast = rng.uniform(10, 50, 3) * rng.choice([-1, 1])
+    contrast = rng.uniform(10, 40, 3) * rng.choice([-1, 1])
     return (rng.uniform(40, 215, 3) + pattern[..., np.newaxis] * contrast).astype(np.float32)
 
 
@@ -198,4 +198,4 @@ def _draw_clutter(scene: np.ndarray, rng: np.random.Generator) -> None:
         shape = np.abs(np.hypot(along, across) - length) < rng.uniform(0.006, 0.02)
     else:
         shape = (np.abs(along) < length) & (np.abs(across) < width)
-    scene[shape] += rng.uniform(0.4, 1.0) * (rng.uniform(0, 255, 3).astype(np.float32) - scene[shape])
+    scene[shape] += rng.uniform(0.2, 0.6) * (rng.uniform(0, 255, 3).astype(np.float32) - scene[shape])
