@@ -288,6 +288,7 @@ class MaskedImage(ImageRecipe):
             whole = {"random_resized_crop": None, "padded_crop": 0, "flip": False}
             files = {"data_dir": None, "skip_broken": False, "train_split": None, "eval_split": None}
             self._without("for data=markov, whose pictures are made, and whole", **whole, **files)
+            self._without("for data=markov, which has no labels to probe for", neighbours=MaskedImage.neighbours)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

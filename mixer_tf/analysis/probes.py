@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixer_tf.data.masking import NOT_SCORED
+from mixer_tf.data.splits import missing_package
 
 
 def probe_labels(
@@ -117,7 +118,7 @@ def require_scikit_learn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise ValueError('linear_probe needs scikit-learn; run: pip install "mixer-tf[data]"') from None
+        raise missing_package("a probe of features", "scikit-learn") from None
 
 
 def nearest_neighbour_probe(train_features, train_labels, test_features, test_labels, *, neighbours: int = 20) -> float:
