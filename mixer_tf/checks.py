@@ -61,6 +61,17 @@ def _name(kind) -> str:
     return (typing.get_origin(kind) or kind).__name__
 
 
+def require_rate(name: str, rate: float) -> None:
+    """Refuse a rate of selection that is no probability above 0; 1 selects everything.
+
+    Example:
+        >>> require_rate("mask_rate", 0)
+        Traceback (most recent call last):
+        ValueError: mask_rate must be greater than 0 and at most 1; given: 0
+    """
+    require(0 < rate <= 1, f"{name} must be greater than 0 and at most 1; given: {rate}")
+
+
 def require_folder(name: str, folder: Path) -> None:
     """Make a folder unless it is there, and refuse a path where none can be.
 

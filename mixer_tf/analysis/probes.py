@@ -183,7 +183,9 @@ def neighbour_color_accuracy(labels: np.ndarray, kinds: np.ndarray) -> float:
     places = np.indices(labels.shape[1:]).reshape(2, -1).T  # [h * w, 2]
     distances = ((places[:, None] - places[None]) ** 2).sum(axis=-1)  # [h * w, h * w]
     right = 0
-    for colors, selected in zip(labels.reshape(len(labels), -1), kinds.reshape(len(kinds), -1) > 0, strict=True):
+    for colors, selected in zip(
+        labels.reshape(len(labels), -1), kinds.reshape(len(kinds), -1) != NOT_SCORED, strict=True
+    ):
         if not selected.all():
             sources = np.flatnonzero(~selected)
             copies = colors[sources[distances[selected][:, sources].argmin(axis=1)]]

@@ -272,7 +272,9 @@ def _lower_case(path: Path, pieces: list[str]) -> bool:
         said = json.loads(config.read_bytes()).get("do_lower_case") if config.is_file() else None
     except (ValueError, AttributeError):
         raise ValueError(f"{_CONFIG} beside it must be a JSON object; given: something else; remove it") from None
-    require(said is None or isinstance(said, bool), f"do_lower_case in {_CONFIG} must be true or false; given: {said!r}")
+    require(
+        said is None or isinstance(said, bool), f"do_lower_case in {_CONFIG} must be true or false; given: {said!r}"
+    )
     return all(piece == piece.lower() for piece in pieces if not piece.startswith("[")) if said is None else said
 
 

@@ -63,8 +63,8 @@ def train_vocabulary(
         The tokenizer of the new vocabulary.
 
     Raises:
-        ValueError: If a file is missing or no text, the vocabulary's folder cannot be made, an argument is out of range, or vocab_size is less
-            than the special pieces, bytes and characters need.
+        ValueError: If a file is missing or no text, the vocabulary's folder cannot be made, an argument is out of
+            range, or vocab_size is less than the special pieces, bytes and characters need.
     """
     _, sentencepiece = import_text_packages()
     path = Path(path).expanduser()

@@ -132,7 +132,7 @@ def test_pictures_without_labels_need_no_class_folders(tmp_path, layout):
     source = open_images(f"folder:{tmp_path}", labelled=False)
     assert len(source.class_names) == 1
     assert [int(image[0, 0, 0]) for image in read(source.train)[0]] == [0, 7, 14]
-    with pytest.raises(ValueError, match="at least two class folders in .*train"):
+    with pytest.raises(ValueError, match=r"at least two class folders in .*train"):
         open_images(f"folder:{tmp_path}")
 
 
@@ -142,7 +142,7 @@ def test_splits_of_pictures_must_be_laid_out_alike_and_hold_some(tmp_path):
     with pytest.raises(ValueError, match="only in train: cat, dog; only in flat: none"):
         open_images(data, eval_split="flat", labelled=False)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="must hold readable ones .*flat holds none; add some"):
+    with pytest.raises(ValueError, match=r"must hold readable ones .*flat holds none; add some"):
         open_images(data, train_split="flat", eval_split="empty", labelled=False)
 
 

@@ -65,7 +65,14 @@ def test_run_leaves_everything_that_it_promises(finished):
     of_features = {"linear_probe_accuracy", "nearest_neighbour_accuracy"}
     assert figures.keys() >= {f"{name}_{kind}" for name in of_patches for kind in ("masked", "random", "kept")}
     assert figures.keys() >= {f"{ema}{name}" for ema in ("", "ema_") for name in of_patches | of_features}
-    assert figures.keys() >= {"marginal_loss", "neighbour_accuracy", "parameters", "train_seconds", "skipped_images"}
+    assert figures.keys() >= {
+        "scored_tokens",
+        "marginal_loss",
+        "neighbour_accuracy",
+        "parameters",
+        "train_seconds",
+        "skipped_images",
+    }
     assert all(type(value) in (int, float) and math.isfinite(value) for value in figures.values())
     assert figures["masked_loss"] != figures["ema_masked_loss"]
     assert figures["linear_probe_accuracy"] > 0.3  # ten digits, and features of a network that is hardly trained
@@ -247,7 +254,7 @@ BAD_INPUTS = {
     "one unit": (["image_size=8"], "and hold at least two of these; given: (8, 8)"),
     "no patch": (["patch_size=0"], "patch_size must be at least 1; given: 0"),
     "unknown target": (["target=tokens"], "target must be one of colors, pixels; given: 'tokens'"),
-    "mask rate": (["mask_rate=0"], "mask_rate must be between 0 and 1; given: 0.0"),
+    "mask rate": (["mask_rate=0"], "mask_rate must be greater than 0 and at most 1; given: 0.0"),
     "no neighbours": (["neighbours=0"], "neighbours must be at least 1; given: 0"),
     "export": (["export=true"], "export must be false for masked pictures; export a classifier"),
     "probe of a chain": (["neighbours=5"], "neighbours must be 20 for data=markov, which has no labels"),

@@ -80,7 +80,9 @@ def test_a_part_of_an_npz_is_called_one(tmp_path):
     whole = path.read_bytes()
     for start, end in ((0, len(whole) // 2), (0, -1), (len(whole) // 2, len(whole) // 2 + 100)):
         path.write_bytes(whole[start:end])
-        with pytest.raises(ValueError, match=r"whole \.npz file, a zip archive; given: something else, or a part") as caught:
+        with pytest.raises(
+            ValueError, match=r"whole \.npz file, a zip archive; given: something else, or a part"
+        ) as caught:
             read_checkpoint(path)
         assert "pickle" not in str(caught.value)
 
