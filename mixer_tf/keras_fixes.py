@@ -320,7 +320,6 @@ def _global_share(model, sample_weight, examples=None):
         return tf.math.divide_no_nan(weight, replica.all_reduce("SUM", tf.reduce_sum(weight)))
 
     def grown(weight):
-        weight = tf.ones([examples]) if weight is None else weight
         count = tf.cast(examples, weight.dtype)
         return weight * count * replica.num_replicas_in_sync / replica.all_reduce("SUM", count)
 

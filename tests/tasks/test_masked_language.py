@@ -14,6 +14,7 @@ import tensorflow as tf
 from mixer_tf.data.tokenizers import open_tokenizer
 from mixer_tf.keras_fixes import Model
 from tests.tasks import programs
+from tests.training.test_equality import two_worker_configs
 
 BERT = programs.shipped("masked_language_bert")
 GPT2 = programs.shipped("masked_language_gpt2")
@@ -208,6 +209,21 @@ def test_replicas_train_on_pairs_as_one_does(again):
     more = ["export=false", "strategy=mirrored", "data_dir=run/tokens", "output_dir=two"]
     assert run(*FINISHED, *more) == 0
     programs.assert_as_one_replica("run", "two")
+
+
+def test_two_workers_train_on_pairs_as_one_does(work, eager):
+    write_texts(work)
+    few = [*SMALL, "data=text:texts/japanese.txt", "vocab_size=300", "evaluation_share=0.2", "pair_task=nsp"]
+    few += ["steps=3", "export=false"]
+    assert run(*few) == 0
+    workers = ["strategy=multi_worker", "data_dir=run/tokens", "output_dir=workers"]
+    processes = [
+        programs.start(work, "masked_language", BERT, *few, *workers, log=f"log{index}.txt", TF_CONFIG=config)
+        for index, config in enumerate(two_worker_configs())
+    ]
+    for index, process in enumerate(processes):
+        assert process.wait(timeout=200) == 0, (work / f"log{index}.txt").read_text()[-3000:]
+    programs.assert_as_one_replica("run", "workers")
 
 
 def test_replicas_and_micro_batches_train_as_one_replica_does(known, work):
