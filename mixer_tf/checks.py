@@ -3,6 +3,7 @@
 import math
 import types
 import typing
+from pathlib import Path
 
 
 def require(condition: object, message: str) -> None:
@@ -58,6 +59,33 @@ def _name(kind) -> str:
     if typing.get_origin(kind) is tuple:
         return "(" + ", ".join("..." if member is Ellipsis else _name(member) for member in typing.get_args(kind)) + ")"
     return (typing.get_origin(kind) or kind).__name__
+
+
+def require_rate(name: str, rate: float) -> None:
+    """Refuse a rate of selection that is no probability above 0; 1 selects everything.
+
+    Example:
+        >>> require_rate("mask_rate", 0)
+        Traceback (most recent call last):
+        ValueError: mask_rate must be greater than 0 and at most 1; given: 0
+    """
+    require(0 < rate <= 1, f"{name} must be greater than 0 and at most 1; given: {rate}")
+
+
+def require_folder(name: str, folder: Path) -> None:
+    """Make a folder unless it is there, and refuse a path where none can be.
+
+    Args:
+        name: what the path is called, for the message.
+        folder: the path; the folders above it are made too.
+
+    Raises:
+        ValueError: when there is a file, or the system does not allow it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{name} must be a folder that can be made; given: {folder}: {error.strerror}") from error
 
 
 def require_per_stage(num_stages: int, **values: tuple) -> None:

@@ -89,7 +89,7 @@ class _TensorFlowTraining(_Mixin):
             return super().test_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        share = _global_share(self, sample_weight)
+        share = _global_share(self, sample_weight, examples=tf.shape(tree.flatten(x)[0])[0])
         loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=share, training=False)
         loss = tf.distribute.get_replica_context().all_reduce("SUM", loss)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(tree.flatten(x)[0])[0])
@@ -298,8 +298,12 @@ def _is_masked(model) -> bool:
     return parts > 1 and MASKED in _reductions(model)
 
 
-def _global_share(model, sample_weight):
-    """The weights of the masked losses, divided by their sum over the global batch; the others as they are."""
+def _global_share(model, sample_weight, examples=None):
+    """The weights of the masked losses, divided by their sum over the global batch; the others as they are.
+
+    Where this replica's number of examples is given, as in an evaluation, whose last batch may be shared unequally, the
+    weights of the others grow with it: so their means are over all examples, too.
+    """
     if not _is_masked(model):
         return sample_weight
     require(
@@ -307,16 +311,32 @@ def _global_share(model, sample_weight):
         f"a loss with reduction={MASKED!r} needs sample weights on several replicas or micro-batches; given: none",
     )
 
+    entries = model._compile_loss._flat_losses
+    masked = {entry.path[0] for entry in entries if getattr(entry.loss, "is_masked", False)}
+    means = {entry.path[0] for entry in entries if entry.loss.reduction not in SUMS}
+    replica = tf.distribute.get_replica_context()
+
     def share(weight):
-        total = tf.distribute.get_replica_context().all_reduce("SUM", tf.reduce_sum(weight))
-        return tf.math.divide_no_nan(weight, total)
+        return tf.math.divide_no_nan(weight, replica.all_reduce("SUM", tf.reduce_sum(weight)))
+
+    def grown(weight):
+        count = tf.cast(examples, weight.dtype)
+        return weight * count * replica.num_replicas_in_sync / replica.all_reduce("SUM", count)
+
+    def weight_of(name, weight):
+        if name in masked:
+            return share(weight)
+        return grown(weight) if name in means and examples is not None else weight
 
     if not tree.is_nested(sample_weight):
+        require(
+            len(entries) == len(masked),
+            f"a loss with reduction={MASKED!r} beside another needs sample weights by output; given: the same for all",
+        )
         return share(sample_weight)
-    masked = {entry.path[0] for entry in model._compile_loss._flat_losses if getattr(entry.loss, "is_masked", False)}
     if isinstance(sample_weight, dict):
-        return {name: share(weight) if name in masked else weight for name, weight in sample_weight.items()}
-    return type(sample_weight)(share(weight) if i in masked else weight for i, weight in enumerate(sample_weight))
+        return {name: weight_of(name, weight) for name, weight in sample_weight.items()}
+    return type(sample_weight)(weight_of(i, weight) for i, weight in enumerate(sample_weight))
 
 
 def _differ_by_replica(model) -> None:

@@ -45,6 +45,8 @@ def run(main: Callable[[SomeRecipe], None], recipe_type: type[SomeRecipe], descr
 
 
 def _fail(sentence: str) -> int:
+    if sentence.startswith("image_shape"):  # of a builder; the key of a recipe is another
+        sentence = re.sub(r"\((\d+), (\d+), 3\)", r"\1x\2", sentence.replace("image_shape", "image_size"))
     sys.stderr.write(f"{sentence}\n")
     return 2
 

@@ -12,7 +12,7 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixer_tf.checks import require, require_type
+from mixer_tf.checks import require, require_rate, require_type
 from mixer_tf.data.preprocess import Preprocessing
 
 SomeRecipe = TypeVar("SomeRecipe", bound="Recipe")
@@ -332,7 +332,7 @@ class MaskedImage(ImageRecipe):
             re.fullmatch("markov|digits|(tfds|folder):.+", self.data),
             f"data must be markov, digits, tfds:NAME or folder:PATH; given: {self.data!r}",
         )
-        require(0 < self.mask_rate < 1, f"mask_rate must be between 0 and 1; given: {self.mask_rate}")
+        require_rate("mask_rate", self.mask_rate)
         for name in ("patch_size", "neighbours"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
         self._without(
@@ -344,6 +344,7 @@ class MaskedImage(ImageRecipe):
             whole = {"random_resized_crop": None, "padded_crop": 0, "flip": False}
             files = {"data_dir": None, "skip_broken": False, "train_split": None, "eval_split": None}
             self._without("for data=markov, whose pictures are made, and whole", **whole, **files)
+            self._without("for data=markov, which has no labels to probe for", neighbours=MaskedImage.neighbours)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -378,7 +379,7 @@ class MaskedLanguage(Recipe):
     def __post_init__(self):
         super().__post_init__()
         self._one_of("pair_task", ("nsp", "sop", None))
-        require(0 < self.mask_rate < 1, f"mask_rate must be between 0 and 1; given: {self.mask_rate}")
+        require_rate("mask_rate", self.mask_rate)
         share = self.evaluation_share
         require(0 < share <= 0.5, f"evaluation_share must lie above 0 and up to 0.5; given: {share}")
         for name in ("sequence_length", "vocab_size"):

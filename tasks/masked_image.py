@@ -109,7 +109,10 @@ def open_source(recipe: MaskedImage):
         return open_markov_images(image_size=recipe.image_shape[:2], patch_size=recipe.patch_size)
     where = recipe.select(["data_dir", "skip_broken", "train_split", "eval_split"])
     source = open_images(recipe.data, **where, labelled=False)
-    require_scikit_learn()  # for the probes of the features
+    if len(source.class_names) > 1:
+        require_scikit_learn()  # for the probes of the features
+    else:
+        print(f"{source.name} has no labels: linear_probe_accuracy and nearest_neighbour_accuracy are left out")
     return source
 
 

@@ -16,7 +16,7 @@ import keras
 
 import mixer_tf as mt
 from mixer_tf import program
-from mixer_tf.analysis.language import fill_masks, is_causal, next_probability, sample_text, sentence_figures
+from mixer_tf.analysis.language import fill_masks, next_probability, sample_text, sentence_figures
 from mixer_tf.analysis.masked_evaluation import evaluate_masked_tokens, marginal_of
 from mixer_tf.analysis.masked_report import write_curves
 from mixer_tf.analysis.oracles import text_oracle
@@ -28,6 +28,7 @@ from mixer_tf.data.pipeline import steps_per_epoch
 from mixer_tf.data.text_files import list_sentences
 from mixer_tf.data.texts import TextSource, held_out_texts, open_texts
 from mixer_tf.data.tokenizers import Tokenizer, open_tokenizer
+from mixer_tf.heads.causal_language import is_causal
 from mixer_tf.recipe import MaskedLanguage
 from mixer_tf.training.run import (
     export_folder_of,

@@ -5,8 +5,10 @@
 The same texts in the same order give the same file. Of folders all *.txt files are taken.
 """
 
+import difflib
 import logging
 import sys
+from pathlib import Path
 
 from mixer_tf.data.vocabulary import train_vocabulary
 
@@ -17,6 +19,8 @@ def main(arguments: list[str]) -> None:
     """Train what the command line says."""
     options = [argument for argument in arguments if argument.partition("=")[0] in OPTIONS]
     path, *files = [argument for argument in arguments if argument not in options] or [""]
+    for argument in files:
+        _refuse_unknown_key(argument)
     if not files:
         raise ValueError(f"text files or folders must be named after the vocabulary's file; given: {path or 'neither'}")
     tokenizer = train_vocabulary(files, path, **dict(map(_option, options)))
@@ -29,6 +33,14 @@ def _option(argument: str):
         return key, OPTIONS[key](value)
     except ValueError as error:
         raise ValueError(f"{key} must be a number; given: {value!r}") from error
+
+
+def _refuse_unknown_key(argument: str) -> None:
+    """What looks like `key=value` is a file only if there is one."""
+    key, equals, _ = argument.partition("=")
+    if equals and key.isidentifier() and not Path(argument).exists():
+        nearest = difflib.get_close_matches(key, OPTIONS, cutoff=0.4) or OPTIONS
+        raise ValueError(f"tasks/vocabulary.py has no key {key!r}; nearest: {', '.join(nearest)}")
 
 
 if __name__ == "__main__":

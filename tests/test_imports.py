@@ -16,7 +16,7 @@ LOWER = {  # folder -> folders of the package that it may import
     "heads": {"heads", "backbones", "layers", "keras_fixes", "checks"},
     "data": {"data", "checks"},
     "weights": {"weights", "layers", "data", "checks"},
-    "export": {"export", "data", "checks"},
+    "export": {"export", "heads", "data", "checks"},
 }
 KERAS_ONLY = {"layers", "backbones", "heads", "weights"}
 FORBIDDEN = {"tasks", "apps", "tests", "gradio", "torch", "jax", "argparse"}

@@ -250,6 +250,37 @@ def test_each_of_two_outputs_has_its_own_loss(strategy, second, micro):
         np.testing.assert_allclose(ours, expected, atol=1e-6)
 
 
+def evaluated(strategy, model_class, losses, examples):
+    """The figures of an untrained model with two outputs, in batches of 8 of which the last is smaller."""
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        x = keras.Input((6,))
+        model = model_class(x, {name: keras.layers.Dense(3, name=name)(x) for name in ("a", "b")})
+        model.compile("sgd", losses)
+    data = batches(weighted=True).unbatch().take(examples).batch(8)
+    data = data.map(lambda x, y, w: (x, {"a": y, "b": y}, {"a": w, "b": w[::-1] + 1.0}))
+    return model.evaluate(data, verbose=0, return_dict=True)
+
+
+@pytest.mark.parametrize("examples", [13, 9])  # the last batch: three examples and two; one and none
+def test_evaluation_of_a_mean_beside_a_masked_loss_counts_every_example_once(strategy, examples):
+    mean = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    losses = {"a": masked_loss(), "b": mean}
+    expected = evaluated(ONE, keras.Model, losses, examples)
+    ours = evaluated(strategy, Model, losses, examples)
+    assert ours == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_weight_for_a_masked_loss_and_another_is_refused(strategy):
+    losses = {"a": masked_loss(), "b": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
+    with strategy.scope():
+        x = keras.Input((6,))
+        model = Model(x, {name: keras.layers.Dense(3, name=name)(x) for name in ("a", "b")})
+        model.compile("sgd", losses)
+    with pytest.raises(ValueError, match="beside another needs sample weights by output; given: the same for all"):
+        model.fit(batches(weighted=True).map(lambda x, y, w: (x, {"a": y, "b": y}, w)), steps_per_epoch=1, verbose=0)
+
+
 @pytest.mark.parametrize("parts", ["replicas", "micro-batches"])
 def test_masks_of_keras_and_unreduced_losses_are_refused(strategy, parts):
     chosen, micro = (strategy, 1) if parts == "replicas" else (ONE, 2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixer_tf.analysis.hidden_chains import Channel, log_posteriors
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_rate
 
 if TYPE_CHECKING:
     from mixer_tf.data.markov_chain import MarkovChain
@@ -46,7 +46,7 @@ def masked_bayes_loss(chain: MarkovChain, length: int, rate: float, block: int =
         >>> round(masked_bayes_loss(MarkovChain.from_seed(16), length=32, rate=0.15), 4)
         1.4474
     """
-    _check_rate(rate)
+    require_rate("rate", rate)
     require(
         block >= 1 and length >= block and length % block == 0,
         f"length must be a positive multiple of block {block}; given: {length}",
@@ -138,12 +138,8 @@ def _nearest_visible(tokens, rate, block):
     return distances, (1 - rate) * rate**masked_blocks, rate ** (tokens // block)
 
 
-def _check_rate(rate):
-    require(0 < rate <= 1, f"rate must be a probability above 0; given: {rate}")
-
-
 def _check(chain, observed, shape, rate, shares):
-    _check_rate(rate)
+    require_rate("rate", rate)
     require(
         len(shares) == 3 and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-9,
         f"shares must be three parts of 1: masked, random, kept; given: {shares}",

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from mixer_tf.checks import require
+from mixer_tf.heads.causal_language import is_causal
 
 if TYPE_CHECKING:
     from mixer_tf.data.tokenizers import Tokenizer
@@ -167,11 +168,6 @@ def sample_text(
         packed["padding_mask"][0, place] = 1
         end = place + 1
     return np.asarray(tokenizer.decode(packed["token_ids"][:, 1:end]))[0].decode("utf-8", "replace")
-
-
-def is_causal(model: keras.Model) -> bool:
-    """Whether each token sees only those before it."""
-    return "causal_mask" in {layer.name for layer in model.layers}
 
 
 def _packed(model, tokenizer, *tokens) -> dict[str, np.ndarray]:

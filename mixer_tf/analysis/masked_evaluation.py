@@ -6,6 +6,7 @@ import numpy as np
 
 from mixer_tf.analysis.masked_tokens import MaskedTokenFigures, require_no_leak
 from mixer_tf.analysis.oracles import Oracle
+from mixer_tf.data.masking import NOT_SCORED
 
 
 def evaluate_masked_tokens(model, batches, *, marginal: np.ndarray, oracle: Oracle | None = None) -> dict[str, float]:
@@ -18,7 +19,8 @@ def evaluate_masked_tokens(model, batches, *, marginal: np.ndarray, oracle: Orac
         oracle: the best guesses, where the source is known (`mixer_tf.analysis.oracles`).
 
     Returns:
-        The figures of `mixer_tf.analysis.masked_tokens.MaskedTokenResult`; `marginal_loss`, of who always says
+        The figures of `mixer_tf.analysis.masked_tokens.MaskedTokenResult`; `scored_tokens`, the number of hidden tokens
+        that they rest on; `marginal_loss`, of who always says
         `marginal`; with the head for pairs `pair_accuracy`, and `pair_share`, how many of the pairs follow each other.
 
     Raises:
@@ -31,14 +33,15 @@ def evaluate_masked_tokens(model, batches, *, marginal: np.ndarray, oracle: Orac
         logits = outputs["mlm_logits"] if isinstance(outputs, dict) else outputs
         labels, kinds = batch["labels"].numpy(), batch["kinds"].numpy()
         figures.update(logits.numpy(), labels, kinds, None if oracle is None else oracle(batch))
-        counts += np.bincount(labels[kinds > 0], minlength=len(counts))
+        counts += np.bincount(labels[kinds != NOT_SCORED], minlength=len(counts))
         if isinstance(outputs, dict):
             said = np.argmax(outputs["nsp_logits"], axis=-1) == 0  # index 0: it follows
             pairs.append(np.stack([said, batch["is_next"].numpy() == 1]))
     result = figures.result()
     if oracle is not None:
         require_no_leak(result)
-    metrics = result.metrics | {"marginal_loss": float(-(counts * marginal).sum() / counts.sum())}
+    metrics = result.metrics | {"scored_tokens": result.num_tokens}
+    metrics |= {"marginal_loss": float(-(counts * marginal).sum() / counts.sum())}
     if pairs:
         said, true = np.concatenate(pairs, axis=1)
         metrics |= {"pair_accuracy": float(np.mean(said == true)), "pair_share": float(np.mean(true))}
@@ -51,7 +54,7 @@ def evaluate_masked_pixels(model, batches) -> dict[str, float]:
     for batch in batches:
         predicted = predict({name: batch[name] for name in model.input}).numpy()
         errors = np.abs(predicted - batch["labels"].numpy()).mean(axis=-1)
-        hidden = batch["kinds"].numpy() > 0
+        hidden = batch["kinds"].numpy() != NOT_SCORED
         total, count = total + errors[hidden].sum(), count + hidden.sum()
     return {"masked_loss": float(total / count)}
 
@@ -60,7 +63,7 @@ def marginal_of(batches, num_classes: int) -> np.ndarray:
     """How often each label occurs, as log-probabilities float64 [num_classes]; one is added to every count."""
     counts = np.ones(num_classes)
     for batch in batches:
-        counts += np.bincount(batch["labels"].numpy()[batch["kinds"].numpy() > 0], minlength=num_classes)
+        counts += np.bincount(batch["labels"].numpy()[batch["kinds"].numpy() != NOT_SCORED], minlength=num_classes)
     return np.log(counts / counts.sum())
 
 

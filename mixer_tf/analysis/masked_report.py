@@ -29,7 +29,7 @@ def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path
         batch: of `mixer_tf.data.masked_images.eval_masked_images`, whose labels are colours or pixels.
         count: number of pictures at most.
     """
-    from mixer_tf.data.masking import MASKED, RANDOM
+    from mixer_tf.data.masking import MASKED, NOT_SCORED, RANDOM
 
     part = {name: np.asarray(tensor)[:count] for name, tensor in batch.items()}
     outputs = np.asarray(model({name: part[name] for name in model.input}, training=False))
@@ -40,7 +40,7 @@ def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path
         true, said = _normalized_pixels(labels), _normalized_pixels(outputs)
     other, true = np.roll(true, 1, axis=0)[:count], true[:count]  # parts of the picture before it in the batch
     seen = np.select([kinds == MASKED, kinds == RANDOM], [np.uint8(128), other], true)
-    rows = {"truth": true, "seen": seen, "guess": np.where(kinds > 0, said, true)}
+    rows = {"truth": true, "seen": seen, "guess": np.where(kinds != NOT_SCORED, said, true)}
     return save(draw_hidden_parts({name: _joined(patches) for name, patches in rows.items()}), directory / "masked.png")
 
 

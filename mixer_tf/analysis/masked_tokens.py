@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from mixer_tf.checks import require
+from mixer_tf.data.masking import NOT_SCORED
 
 KINDS = ("masked", "random", "kept")  # kinds 1, 2 and 3 of `mixer_tf.data.masking`; 0 is not scored
 CHUNK = 2**22  # logits that are in float64 at a time: 32 MB
@@ -73,7 +74,7 @@ class MaskedTokenFigures:
         logits, labels, kinds = np.asarray(logits), np.asarray(labels), np.asarray(kinds)
         oracle = None if oracle is None else np.asarray(oracle, np.float64)
         self._check(logits, labels, kinds, oracle)
-        scored = kinds > 0
+        scored = kinds != NOT_SCORED
         losses, ranks = _losses_and_ranks(logits[scored], labels[scored])
         _require_finite("logits", losses)
         figures = np.stack([np.ones_like(losses), losses, ranks < 1, ranks < 5])
@@ -126,7 +127,7 @@ class MaskedTokenFigures:
             np.issubdtype(kinds.dtype, np.integer) and np.isin(kinds, range(1 + len(KINDS))).all(),
             f"kinds must be integers from 0 to {len(KINDS)}; given: {kinds.dtype} {np.unique(kinds)[:9].tolist()}",
         )
-        scored = labels[kinds > 0]
+        scored = labels[kinds != NOT_SCORED]
         require(
             np.issubdtype(labels.dtype, np.integer) and ((scored >= 0) & (scored < logits.shape[-1])).all(),
             f"labels of scored tokens must be integers from 0 to {logits.shape[-1] - 1}; given: {labels.dtype} "

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixer_tf.analysis.bayes import SHARES, masked_image_log_posteriors, masked_log_posteriors
 from mixer_tf.checks import require
+from mixer_tf.data.masking import NOT_SCORED
 
 ALONE = (SHARES[0] + SHARES[1], 0.0, SHARES[2])  # of a batch of one picture, where none can show a part of another
 
@@ -36,7 +37,7 @@ def text_oracle(source, masking) -> Oracle:
     def masked(batch):
         posteriors = masked_log_posteriors(source.chain, source.states_of(batch["token_ids"]), rate=masking.rate)
         rows = np.arange(len(posteriors))[:, None]
-        scored = np.asarray(batch["kinds"]) > 0
+        scored = np.asarray(batch["kinds"]) != NOT_SCORED
         places = np.where(scored, np.asarray(batch["masked_positions"]) - 1, 0)
         states = np.where(scored, np.asarray(batch["labels"]) - num_special, 0)
         return np.where(scored, posteriors[rows, places, states], 0.0)
@@ -72,6 +73,6 @@ def image_oracle(source, preprocessing, *, patch_size: int, unit: int, rate: flo
         posteriors = masked_image_log_posteriors(source.chain, observed, unit=side, rate=rate, shares=shares)
         states = source.states_of(np.asarray(batch["labels"]))
         found = np.take_along_axis(posteriors, states[..., None], axis=-1)[..., 0]
-        return np.where(np.asarray(batch["kinds"]) > 0, found, 0.0)
+        return np.where(np.asarray(batch["kinds"]) != NOT_SCORED, found, 0.0)
 
     return masked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixer_tf.data.masking import NOT_SCORED
+from mixer_tf.data.splits import missing_package
 
 
 def probe_labels(
@@ -117,7 +118,7 @@ def require_scikit_learn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise ValueError('linear_probe needs scikit-learn; run: pip install "mixer-tf[data]"') from None
+        raise missing_package("a probe of features", "scikit-learn") from None
 
 
 def nearest_neighbour_probe(train_features, train_labels, test_features, test_labels, *, neighbours: int = 20) -> float:
@@ -182,7 +183,9 @@ def neighbour_color_accuracy(labels: np.ndarray, kinds: np.ndarray) -> float:
     places = np.indices(labels.shape[1:]).reshape(2, -1).T  # [h * w, 2]
     distances = ((places[:, None] - places[None]) ** 2).sum(axis=-1)  # [h * w, h * w]
     right = 0
-    for colors, selected in zip(labels.reshape(len(labels), -1), kinds.reshape(len(kinds), -1) > 0, strict=True):
+    for colors, selected in zip(
+        labels.reshape(len(labels), -1), kinds.reshape(len(kinds), -1) != NOT_SCORED, strict=True
+    ):
         if not selected.all():
             sources = np.flatnonzero(~selected)
             copies = colors[sources[distances[selected][:, sources].argmin(axis=1)]]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_folder
 from mixer_tf.data.text_files import TextCounts, find_text_files, fingerprint, read_sentences
 
 FORMAT = 1  # of the folder; another number, and everything is made anew
@@ -64,7 +64,7 @@ def tokenize_files(files: str | Path | Iterable[str | Path], tokenizer, folder: 
     found = find_text_files(files)
     target = Path(folder).expanduser() / f"tokens_{fingerprint(found, FORMAT, tokenizer.fingerprint)}"
     if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
+        require_folder("the folder of the tokens", target.parent)
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}_", dir=target.parent))
         try:
             _make(found, tokenizer, aside)

@@ -1,4 +1,4 @@
-"""Pictures in folders: `<root>/<split>/<class>/*`."""
+"""Pictures in folders: `<root>/<split>/<class>/*`, or without labels `<root>/<split>/*`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mixer_tf.data.images import decode_image, find_broken
 from mixer_tf.data.splits import ImageSource, Split, choose_split, in_memory
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+_NO_CLASS = ("",)  # the folder of its pictures is the split's own
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def open_folder(
     if not root.is_dir():
         raise ValueError(f"folder:PATH must name an existing folder; given: {root}; check the path")
     splits = _subfolders(root)
-    if "train" not in splits and any(_pictures(root / name) for name in splits):
+    if labelled and "train" not in splits and any(_pictures(root / name) for name in splits):
         raise ValueError(
             f"pictures must lie in {root}/<split>/<class>/, but {root}/{splits[0]} and its neighbours hold pictures "
             f"themselves; move the class folders into {root}/train and {root}/validation"
@@ -34,7 +35,7 @@ def open_folder(
         choose_split("train_split", train_split, ("train",), splits),
         choose_split("eval_split", eval_split, ("validation", "val", "test"), splits),
     )
-    class_names = _class_names(root, names, least=2 if labelled else 1)
+    class_names = _class_names(root, names, labelled)
     files = {name: _class_files(root / name, class_names) for name in names}
     broken = _check([path for split in files.values() for paths in split for path in paths], skip_broken)
 
@@ -46,10 +47,11 @@ def open_folder(
         encoded_paths = np.array([os.fsencode(path) for paths in usable for path in paths], object)
         return in_memory(name, encoded_paths, labels, decode=_read_picture)
 
-    return ImageSource(f"folder:{root}", class_names, split(names[0]), split(names[1]), skipped=len(broken))
+    known = class_names if class_names != _NO_CLASS else ("unlabelled",)
+    return ImageSource(f"folder:{root}", known, split(names[0]), split(names[1]), skipped=len(broken))
 
 
-def _class_names(root: Path, splits: tuple[str, str], least: int) -> tuple[str, ...]:
+def _class_names(root: Path, splits: tuple[str, str], labelled: bool) -> tuple[str, ...]:
     for name in splits:
         if not (root / name).is_dir():
             raise ValueError(
@@ -61,9 +63,13 @@ def _class_names(root: Path, splits: tuple[str, str], least: int) -> tuple[str, 
             f"both splits must have the same class folders; only in {splits[0]}: {_listed(set(first) - set(second))}; "
             f"only in {splits[1]}: {_listed(set(second) - set(first))}"
         )
-    if len(first) < least:
-        wanted = "two class folders" if least == 2 else "one folder of pictures"
-        raise ValueError(f"there must be at least {wanted} in {root / splits[0]}; given: {_listed(first)}")
+    if not first and not labelled:
+        return _NO_CLASS
+    if labelled and len(first) < 2:
+        raise ValueError(f"there must be at least two class folders in {root / splits[0]}; given: {_listed(first)}")
+    for name in splits:
+        if strays := [path for path in (root / name).iterdir() if path.is_file() and not path.name.startswith(".")]:
+            _log.warning("%s: left out %d files beside the folders of pictures", root / name, len(strays))
     return tuple(first)
 
 
@@ -77,8 +83,8 @@ def _class_files(folder: Path, class_names: tuple[str, ...]) -> list[list[str]]:
 def _require_pictures(folder: Path, paths: list[str]) -> None:
     if not paths:
         raise ValueError(
-            f"every class folder must hold readable pictures ({', '.join(EXTENSIONS)}), {folder} holds none; "
-            "add some or remove the class from every split"
+            f"every folder of pictures must hold readable ones ({', '.join(EXTENSIONS)}), {folder} holds none; "
+            "add some, or remove a class from every split"
         )
 
 

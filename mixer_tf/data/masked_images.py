@@ -9,9 +9,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_rate
 from mixer_tf.data.augment import Augmentation, augment_pixels, normalize_and_erase
-from mixer_tf.data.masking import MASKED, RANDOM, draw_kinds
+from mixer_tf.data.masking import MASKED, NOT_SCORED, RANDOM, draw_kinds
 from mixer_tf.data.pipeline import eval_batches, finished, map_in_order, train_batches
 from mixer_tf.data.preprocess import Preprocessing, normalize
 from mixer_tf.data.splits import Split
@@ -146,7 +146,7 @@ def eval_masked_images(
 def to_fit(batch: Batch) -> tuple[Batch, tf.Tensor, tf.Tensor]:
     """A batch as Keras's `fit` takes it: inputs, labels, and weights float32 [b, h, w], 1 for each selected patch."""
     inputs = {name: batch[name] for name in ("image", "masked_units")}
-    return inputs, batch["labels"], tf.cast(batch["kinds"] > 0, tf.float32)
+    return inputs, batch["labels"], tf.cast(batch["kinds"] != NOT_SCORED, tf.float32)
 
 
 def color_classes(pixels: tf.Tensor, patch_size: int) -> tf.Tensor:
@@ -197,7 +197,7 @@ class _Task:
     def __post_init__(self):
         size, unit = self.preprocessing.image_size, self.unit
         require(self.target in _LABELS, f"target must be one of {', '.join(_LABELS)}; given: {self.target!r}")
-        require(0 < self.rate <= 1, f"rate must be greater than 0 and at most 1; given: {self.rate}")
+        require_rate("rate", self.rate)
         require(
             self.patch_size > 0 and unit > 0 and unit % self.patch_size == 0,
             f"unit must be a multiple of patch_size; given: {unit} and {self.patch_size}; see masked_image.unit_of",

@@ -10,7 +10,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_rate
 from mixer_tf.data.masking import KEPT, NOT_SCORED, mask_tokens, most_scored
 from mixer_tf.data.pipeline import eval_batches, finished, train_batches
 from mixer_tf.data.texts import TextSource
@@ -23,7 +23,7 @@ class Masking:
     """What is asked about a text.
 
     Args:
-        rate: Probability that a token is scored, 0 < rate < 1.
+        rate: Probability that a token is scored, 0 < rate <= 1.
         whole_words: Score words, not single tokens.
         causal: Ask instead of all this which token follows each; nothing is hidden.
 
@@ -36,7 +36,7 @@ class Masking:
     causal: bool = False
 
     def __post_init__(self):
-        require(0 < self.rate < 1, f"rate must be between 0 and 1; given: {self.rate}")
+        require_rate("rate", self.rate)
 
 
 def train_masked_texts(

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require_rate
 
 NOT_SCORED, MASKED, RANDOM, KEPT = range(4)
 """Kinds of a token or patch: not selected; hidden; replaced by a random one; selected but shown as it is."""
@@ -39,7 +39,7 @@ def draw_kinds(shape, seed: tf.Tensor, rate: float) -> tf.Tensor:
         >>> kinds.shape, kinds.dtype
         (TensorShape([4, 7]), tf.int32)
     """
-    require(0 < rate <= 1, f"rate must be greater than 0 and at most 1; given: {rate}")
+    require_rate("rate", rate)
     draw = tf.random.stateless_uniform(shape, seed)  # one draw for both: selected is what lies below the rate
     kept = tf.where(draw < rate, KEPT, NOT_SCORED)
     random_or_kept = tf.where(draw < rate * (MASKED_SHARE + RANDOM_SHARE), RANDOM, kept)
@@ -61,7 +61,7 @@ def mask_tokens(
     Args:
         token_ids: int32 [t].
         seed: int32 or int64 [2]; the same seed gives the same result.
-        rate: probability that a token is scored, in (0, 1).
+        rate: probability that a token is scored, in (0, 1].
         mask: the token that hides another.
         is_special: bool [v], the tokens that are never scored and never take another's place.
         starts_word: bool [v], the tokens that begin a word; given, whole words are scored, and each of their tokens is
@@ -85,7 +85,7 @@ def mask_tokens(
     scored = (chance < rate) & ~tf.gather(tf.constant(is_special), token_ids)
     if most is not None:
         scored &= tf.cumsum(tf.cast(scored, tf.int32)) <= most
-    kinds = _kinds(scored, kind_seed)
+    kinds = tf.where(scored, draw_kinds(tf.shape(token_ids), kind_seed, rate=1.0), NOT_SCORED)
     ordinary = tf.constant(np.flatnonzero(~is_special), tf.int32)
     drawn = tf.random.stateless_uniform(tf.shape(token_ids), token_seed, 0, len(ordinary), tf.int32)
     seen = tf.where(kinds == RANDOM, tf.gather(ordinary, drawn), token_ids)
@@ -99,9 +99,3 @@ def most_scored(length: int, rate: float, whole_words: bool = False) -> int:
     """
     deviation = math.sqrt(length * rate * (1 - rate))
     return min(length, math.ceil(length * rate + (8 if whole_words else 4) * deviation))
-
-
-def _kinds(scored: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    chance = tf.random.stateless_uniform(tf.shape(scored), seed)
-    kinds = tf.where(chance < MASKED_SHARE, MASKED, tf.where(chance < MASKED_SHARE + RANDOM_SHARE, RANDOM, KEPT))
-    return tf.where(scored, kinds, NOT_SCORED)

@@ -39,7 +39,8 @@ def open_images(
         skip_broken: Leave broken pictures out instead of refusing the set. For `folder:` only.
         train_split: Instead of `train`. TFDS slices such as `train[:80%]` are allowed. Not for `digits`.
         eval_split: Instead of the first of `validation`, `val` (folders only) and `test` that exists. Not for `digits`.
-        labelled: Whether the labels are needed. Without, `folder:` takes pictures of a single class, too.
+        labelled: Whether the labels are needed. Without, `folder:` also takes pictures of a single class, or
+            straight in `PATH/<split>/`.
 
     Returns:
         The opened source.

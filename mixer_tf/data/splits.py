@@ -38,7 +38,7 @@ class ImageSource:
 
     Args:
         name: The string that `open_images` was given.
-        class_names: The name of each label.
+        class_names: The name of each label; one alone where the labels are not known.
         train: The training split.
         evaluation: The split that is never trained on.
         skipped: How many broken pictures were left out.

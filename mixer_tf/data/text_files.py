@@ -16,6 +16,8 @@ from mixer_tf.checks import require
 
 LONGEST_SENTENCE = 1000  # characters; so at most 4,000 bytes, and SentencePiece's trainer takes 4,192
 _LONGEST_PART = 1 << 16  # characters of a line that are read at once
+_HEAD = 1 << 16  # bytes that show whether a file is text
+_MOST_BROKEN = 0.2  # share of its characters; few, such as accents in Latin-1, are replaced and counted
 
 _BROKEN = re.compile("[\udc80-\udcff\0]")  # what `surrogateescape` makes of bytes that are no UTF-8; and NUL
 _TYPED_MASK = re.compile("[\\[［]([MＭ][AＡ][SＳ][KＫ])[\\]］]")
@@ -67,7 +69,8 @@ def find_text_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         The files, those of a folder sorted by name, each once.
 
     Raises:
-        ValueError: If a path does not exist, a folder holds no text, or a file is encoded in UTF-16.
+        ValueError: If a path does not exist, a folder holds no text, or a file is not encoded in UTF-8: of its first
+            64 KiB more than 20 % of the characters are broken bytes, as in pictures, archives and other encodings.
     """
     files: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
@@ -81,6 +84,7 @@ def find_text_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     require(files, "there must be at least one text file; given: none; name files or folders")
     for file in files:
         _refuse_utf16(file)
+        _refuse_broken(file)
     return files
 
 
@@ -124,7 +128,7 @@ def list_sentences(path: str | Path) -> list[str]:
     """All sentences of a file, or of a folder's `*.txt` files, that fit into memory, as of `read_sentences`.
 
     Raises:
-        ValueError: If there is no such file, it is encoded in UTF-16, or it has no sentence.
+        ValueError: If there is no such file, it is not encoded in UTF-8, or it has no sentence.
     """
     sentences = [sentence for file in find_text_files(path) for sentence, _ in read_sentences(file, TextCounts())]
     require(sentences, f"a file of sentences must hold some text; given: {path} without any")
@@ -196,4 +200,16 @@ def _refuse_utf16(path: Path) -> None:
     require(
         start not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
         f"a text file must be encoded in UTF-8; given: UTF-16 in {path}; convert it: iconv -f UTF-16 -t UTF-8",
+    )
+
+
+def _refuse_broken(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(head)  # which may end within a character
+    share = len(_BROKEN.findall(text)) / max(1, len(text))
+    require(
+        share <= _MOST_BROKEN,
+        f"a text file must be encoded in UTF-8; given: {path}, {share:.0%} of whose characters are broken bytes; "
+        "convert it (iconv -f ENCODING -t UTF-8) or leave it out",
     )

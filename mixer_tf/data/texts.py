@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_folder
 from mixer_tf.data.corpus import Corpus, tokenize_files
 from mixer_tf.data.text_examples import PAIR_TASKS, TextExamples
 from mixer_tf.data.text_files import TextCounts, find_text_files, fingerprint
@@ -120,10 +120,12 @@ def open_texts(
         files = find_text_files(rest)
     else:
         raise ValueError(f"data must be markov, sentences or text:FILE_OR_FOLDER; given: {data!r}; choose one")
+    folder = Path(folder).expanduser()
+    require_folder("data_dir, where tokens are kept,", folder)
     if vocabulary is not None:
         tokenizer = open_tokenizer(vocabulary)
     elif tokenizer is None:
-        tokenizer = _own_vocabulary(files, Path(folder).expanduser(), vocab_size)
+        tokenizer = _own_vocabulary(files, folder, vocab_size)
     corpus = tokenize_files(files, tokenizer, folder)
     options = {"sequence_length": sequence_length, "pair_task": pair_task, "short_share": short_share}
     return _source(data, tokenizer, corpus, evaluation_share, options)

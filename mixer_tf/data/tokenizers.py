@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import json
 import unicodedata
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mixer_tf.checks import require
 
 NAMES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[EOS]", "[MASK]")  # in the order of the fields of `SpecialTokens`
 SPACE = "\u2581"  # how SentencePiece writes a space in its pieces
+_CONFIG = "tokenizer_config.json"  # beside published WordPiece vocabularies, too
 LONGEST_WORD = 100  # characters; BERT's tokenizer makes a longer one [UNK]
 
 # RE2's classes follow BERT's basic tokenizer: control characters go, but for the mark that stands for a typed [MASK].
@@ -200,9 +202,10 @@ class WordPieceTokenizer(_Tokenizer):
         return tf.strings.regex_replace(tf.strings.reduce_join(pieces, axis=1, separator=" "), " ##", "")
 
     def save(self, folder: str | Path) -> Path:
-        """Write `vocabulary.txt` into a folder."""
+        """Write `vocabulary.txt` into a folder, and beside it `tokenizer_config.json`, which says the case."""
         path = Path(folder) / "vocabulary.txt"
         path.write_text("\n".join(self.pieces) + "\n", encoding="utf-8")
+        path.with_name(_CONFIG).write_text(json.dumps({"do_lower_case": self._lower_case}) + "\n", encoding="utf-8")
         return path
 
     def _spaced(self, texts: tf.Tensor) -> tf.Tensor:
@@ -226,13 +229,14 @@ def open_tokenizer(path: str | Path, *, lower_case: bool | None = None) -> Token
 
     Args:
         path: A SentencePiece model (`.model`), or a WordPiece vocabulary with one piece per line (`.txt`).
-        lower_case: Of a WordPiece vocabulary; if not given, true unless some piece holds a capital letter.
+        lower_case: Of a WordPiece vocabulary; if not given, what `do_lower_case` is in a `tokenizer_config.json` beside
+            it, else true unless some piece holds a capital letter.
 
     Returns:
         The tokenizer.
 
     Raises:
-        ValueError: If the file does not exist, is of neither kind, or lacks special pieces.
+        ValueError: If the file does not exist, is of neither kind or not UTF-8, or lacks special pieces.
     """
     path = Path(path).expanduser()
     require(path.is_file(), f"a vocabulary must be an existing file; given: {path}; make one with tasks/vocabulary.py")
@@ -244,13 +248,34 @@ def open_tokenizer(path: str | Path, *, lower_case: bool | None = None) -> Token
         if path.suffix == ".model":
             require(lower_case is None, f"lower_case must be left out for a SentencePiece model; given: {lower_case}")
             return SentencePieceTokenizer(path.read_bytes())
-        lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
-        pieces = [line.rstrip("\r") for line in lines]  # and not splitlines: U+2028 is a piece of some vocabularies
-        if lower_case is None:
-            lower_case = all(piece == piece.lower() for piece in pieces if not piece.startswith("["))
-        return WordPieceTokenizer(pieces, lower_case=lower_case)
-    except ValueError as error:  # UnicodeDecodeError is one
+        pieces = _read_pieces(path)
+        return WordPieceTokenizer(pieces, lower_case=_lower_case(path, pieces) if lower_case is None else lower_case)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _read_pieces(path: Path) -> list[str]:
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").rstrip("\r\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"a WordPiece vocabulary must be encoded in UTF-8; given: another byte at {error.start}; convert it: iconv "
+            "-f ENCODING -t UTF-8"
+        ) from None
+    return [line.rstrip("\r") for line in lines]  # and not splitlines: U+2028 is a piece of some vocabularies
+
+
+def _lower_case(path: Path, pieces: list[str]) -> bool:
+    """What is said beside a WordPiece vocabulary, else what its pieces tell."""
+    config = path.with_name(_CONFIG)
+    try:
+        said = json.loads(config.read_bytes()).get("do_lower_case") if config.is_file() else None
+    except (ValueError, AttributeError):
+        raise ValueError(f"{_CONFIG} beside it must be a JSON object; given: something else; remove it") from None
+    require(
+        said is None or isinstance(said, bool), f"do_lower_case in {_CONFIG} must be true or false; given: {said!r}"
+    )
+    return all(piece == piece.lower() for piece in pieces if not piece.startswith("[")) if said is None else said
 
 
 @functools.cache

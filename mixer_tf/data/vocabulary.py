@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_folder
 from mixer_tf.data.text_files import TextCounts, find_text_files, read_sentences
 from mixer_tf.data.tokenizers import SentencePieceTokenizer, import_text_packages
 
@@ -63,8 +63,8 @@ def train_vocabulary(
         The tokenizer of the new vocabulary.
 
     Raises:
-        ValueError: If a file is missing, there is no text in them, an argument is out of range, or vocab_size is less
-            than the special pieces, bytes and characters need.
+        ValueError: If a file is missing or no text, the vocabulary's folder cannot be made, an argument is out of
+            range, or vocab_size is less than the special pieces, bytes and characters need.
     """
     _, sentencepiece = import_text_packages()
     path = Path(path).expanduser()
@@ -74,6 +74,7 @@ def train_vocabulary(
         character_coverage = 0.9995 if sum(file.stat().st_size for file in found) >= LARGE else 1.0
     require(0.9 <= character_coverage <= 1, f"character_coverage must lie in 0.9..1; given: {character_coverage}")
     require(vocab_size >= 1, f"vocab_size must be at least 1; given: {vocab_size}")
+    require_folder("a vocabulary's folder", path.parent)
     counts, model = TextCounts(), io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -104,7 +105,7 @@ def _one_line(error: RuntimeError, vocab_size: int) -> ValueError:
     if needed := re.search(r"required_chars\. \d+ vs (\d+)", str(error)):
         return ValueError(
             f"vocab_size must be at least {needed[1]}, for the special pieces, 256 bytes and every character; "
-            f"given: {vocab_size}; raise it or lower character_coverage"
+            f"given: {vocab_size}; raise it, or train on text with fewer different characters"
         )
     if "sentences_.empty()" in str(error) or "all_chars_count" in str(error):
         return ValueError("the text files must hold some text; given: none but spaces; check the files")
@@ -112,7 +113,6 @@ def _one_line(error: RuntimeError, vocab_size: int) -> ValueError:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         file.write(content)
     os.chmod(file.name, 0o644)

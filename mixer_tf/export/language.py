@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from mixer_tf.data.packing import pack_texts
+from mixer_tf.heads.causal_language import is_causal
 
 
 def add_language(
@@ -59,7 +60,7 @@ def _best(model, tokenizer, packed, top):
     m is the largest number of places in a text of the batch; what other texts lack is 0 and not real.
     """
     token_ids = packed["token_ids"]
-    if "causal_mask" in {layer.name for layer in model.layers}:  # the last token, in front of [EOS]
+    if is_causal(model):  # the last token, in front of [EOS]
         last = tf.reduce_sum(packed["padding_mask"], axis=1, keepdims=True) - 2
         wanted = tf.range(tf.shape(token_ids)[1]) == last
     else:

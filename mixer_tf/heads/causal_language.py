@@ -28,10 +28,15 @@ def causal_language_model(decoder: keras.Model, *, name: str | None = None) -> k
         (None, 16, 100)
     """
     table = table_of_tokens(decoder)
-    if "causal_mask" not in {layer.name for layer in decoder.layers}:
+    if not is_causal(decoder):
         raise ValueError(
             f"a causal language model must continue a causal decoder, such as gpt2; given: {decoder.name}, whose "
             "tokens see those that follow: use mixer_tf.masked_language_model"
         )
     logits = layers.Identity(dtype="float32", name="head")(table(decoder.output, reverse=True))  # [b, t, v]
     return Model(decoder.input, logits, name=name or f"{decoder.name}_causal_language_model")
+
+
+def is_causal(model: keras.Model) -> bool:
+    """Whether each token sees only those before it, in a decoder or a model with a head."""
+    return "causal_mask" in {layer.name for layer in model.layers}

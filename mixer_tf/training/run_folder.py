@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from mixer_tf.checks import require
+from mixer_tf.checks import require, require_folder
 from mixer_tf.recipe import Recipe
 from mixer_tf.training.checkpoints import complete_checkpoints
 
@@ -51,10 +51,7 @@ def finished_metrics(recipe: Recipe) -> dict[str, float] | None:
 def create_run_folder(recipe: Recipe) -> Path:
     """Make the recipe's `output_dir` and write the recipe into it, with the versions that it runs with."""
     folder = Path(recipe.output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"output_dir must be a folder that can be made; given: {folder}: {error.strerror}") from error
+    require_folder("output_dir", folder)
     write_json(folder / "recipe.json", {**dataclasses.asdict(recipe), "versions": _versions()})
     return folder
 

@@ -13,6 +13,7 @@ from types import ModuleType
 import ml_dtypes
 import numpy as np
 
+from mixer_tf.checks import require
 from mixer_tf.weights.report import one_line
 from mixer_tf.weights.torch_files import read_torch
 
@@ -78,6 +79,21 @@ def check_file(path: Path) -> None:
             raise ValueError(f"{path} must be a checkpoint, but holds {what}: download the file itself")
 
 
+def require_zip(path: Path) -> None:
+    """Refuse a file that should be a zip archive, as `.npz` and `.keras` are, and is none or a part of one.
+
+    NumPy and Keras say something else of it: that it is a pickle, or that there is no such file.
+
+    Raises:
+        ValueError: when it is no whole archive.
+    """
+    require(
+        zipfile.is_zipfile(path),
+        f"{path} must be a whole {path.suffix} file, a zip archive; given: something else, or a part of one; download "
+        "or save it again",
+    )
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
     """Write arrays to a `.safetensors` (with metadata) or `.npz` file: aside first, then renamed into place.
 
@@ -102,9 +118,12 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping
 
 
 def _read_npz(path: Path) -> Checkpoint:
+    require_zip(path)
     damage = (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
     with _one_line(path, *damage), np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
+        strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]  # bytes, not read
+        require(not strange, f"{', '.join(strange[:3])} in it is no array")
     return Checkpoint({name: _as_bfloat16(array) for name, array in arrays.items()}, path=path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from mixer_tf.weights.files import Checkpoint, check_file
+from mixer_tf.weights.files import Checkpoint, check_file, require_zip
 from mixer_tf.weights.layouts import OWN
 from mixer_tf.weights.preprocessing import preprocessing_metadata
 from mixer_tf.weights.report import one_line
@@ -26,9 +26,12 @@ def read_keras(path: Path, model: keras.Model) -> Checkpoint:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when Keras cannot read the file, does not trust it, or a `.weights.h5` file fits another model.
+        ValueError: when Keras cannot read the file, does not trust it, or a `.weights.h5` file fits another model; or
+            a `.keras` file is no whole zip archive.
     """
     check_file(path)
+    if path.suffix == ".keras":
+        require_zip(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # with which Keras says that it left a layer out

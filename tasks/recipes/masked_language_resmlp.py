@@ -1,6 +1,7 @@
 """ResMLP on the text of a Markov chain, of which the best possible loss is known.
 
-*Not run here* to its end so far.
+Measured on 2 cores of an Intel Xeon, TensorFlow 2.21 on the CPU, float32: 1.396 nats for a hidden token (the
+best possible: 1.369, without looking: 2.642), 144,494 parameters, 283 s of training.
 
     python tasks/masked_language.py tasks/recipes/masked_language_resmlp.py
 """

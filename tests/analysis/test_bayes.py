@@ -194,7 +194,7 @@ def test_oracle_of_markov_images_fits_the_classes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: masked_bayes_loss(CHAINS[2], 8, 0.0), "rate must be a probability above 0; given: 0.0"),
+        (lambda: masked_bayes_loss(CHAINS[2], 8, 0.0), "rate must be greater than 0 and at most 1; given: 0.0"),
         (lambda: masked_bayes_loss(CHAINS[2], 8, 0.5, 3), "multiple of block 3; given: 8"),
         (lambda: next_token_bayes_loss(CHAINS[2], 0), "length must be 1 or more; given: 0"),
         (lambda: masked_log_posteriors(CHAINS[2], np.array([[0, 2]]), rate=0.5), "states from 0 to 1"),

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 import mixer_tf as mt
-from mixer_tf.analysis.language import fill_masks, is_causal, next_probability, sample_text, sentence_figures
+from mixer_tf.analysis.language import fill_masks, next_probability, sample_text, sentence_figures
+from mixer_tf.heads.causal_language import is_causal
 from tests.backbones.tiny import tiny_encoder
 
 LENGTH = 16

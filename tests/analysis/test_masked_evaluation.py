@@ -60,6 +60,7 @@ def test_figures_are_those_of_plain_numpy():
         follows += list(batch["is_next"].numpy())
     right_pairs = np.array(said) != np.array(follows)  # output 0 says that the second follows, which is_next calls 1
     assert 0 < np.mean(right_pairs) < 1
+    assert metrics["scored_tokens"] == len(losses) > 40
     figures = {"masked_loss": losses, "masked_accuracy": right, "bayes_loss": best, "marginal_loss": marginal}
     figures |= {"pair_accuracy": right_pairs, "pair_share": follows}
     for name, values in figures.items():

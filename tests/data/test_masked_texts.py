@@ -243,7 +243,13 @@ def test_a_model_that_answers_elsewhere_is_refused(sources):
         to_fit(tensors(evaluate(source, masking=Masking(causal=True))), hidden)
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0])
-def test_a_rate_must_leave_something_to_hide_and_to_see(rate):
-    with pytest.raises(ValueError, match=f"rate must be between 0 and 1; given: {rate}"):
+def test_a_rate_of_1_asks_for_every_token(source):
+    batch = evaluate(of_size(source, 6), masking=Masking(rate=1.0))
+    ordinary = (~source.is_special[without_masks(batch)]).sum(axis=1)
+    np.testing.assert_array_equal((batch["kinds"] != NOT_SCORED).sum(axis=1), ordinary)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.1, float("nan")])
+def test_a_rate_must_be_a_probability_above_0(rate):
+    with pytest.raises(ValueError, match=f"rate must be greater than 0 and at most 1; given: {rate}"):
         Masking(rate=rate)

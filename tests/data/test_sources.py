@@ -123,6 +123,37 @@ def test_different_classes_are_listed(tmp_path):
         open_images(data)
 
 
+@pytest.mark.parametrize("layout", ["train", "train/all"])
+def test_pictures_without_labels_need_no_class_folders(tmp_path, layout):
+    for folder in (tmp_path / layout, tmp_path / layout.replace("train", "val")):
+        folder.mkdir(parents=True)
+        for k in range(3):
+            picture(7 * k).save(folder / f"{k}.png")
+    source = open_images(f"folder:{tmp_path}", labelled=False)
+    assert len(source.class_names) == 1
+    assert [int(image[0, 0, 0]) for image in read(source.train)[0]] == [0, 7, 14]
+    with pytest.raises(ValueError, match=r"at least two class folders in .*train"):
+        open_images(f"folder:{tmp_path}")
+
+
+def test_splits_of_pictures_must_be_laid_out_alike_and_hold_some(tmp_path):
+    data = make_folder(tmp_path)
+    (tmp_path / "flat").mkdir()
+    with pytest.raises(ValueError, match="only in train: cat, dog; only in flat: none"):
+        open_images(data, eval_split="flat", labelled=False)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"must hold readable ones .*flat holds none; add some"):
+        open_images(data, train_split="flat", eval_split="empty", labelled=False)
+
+
+def test_pictures_beside_class_folders_are_counted(tmp_path, caplog):
+    data = make_folder(tmp_path)
+    for k in range(2):
+        picture(k).save(tmp_path / "val" / f"{k}.png")
+    assert open_images(data).evaluation.size == 6
+    assert f"{tmp_path / 'val'}: left out 2 files beside the folders of pictures" in caplog.text
+
+
 def test_one_class_is_too_few(tmp_path):
     with pytest.raises(ValueError, match="at least two class folders"):
         open_images(make_folder(tmp_path, classes=("cat",)))

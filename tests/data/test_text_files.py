@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from mixer_tf.data import text_files
@@ -112,3 +113,24 @@ def test_files_that_are_no_text(tmp_path):
     (tmp_path / "a.txt").write_text("猫", encoding="utf-16")
     with pytest.raises(ValueError, match="encoded in UTF-8; given: UTF-16"):
         find_text_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [np.random.default_rng(0).bytes(100_000), "吾輩は猫である。".encode("shift-jis"), "cat".encode("utf-32-le") * 5],
+    ids=["random bytes", "another encoding", "UTF-32"],
+)
+def test_files_of_broken_bytes_are_no_text(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"encoded in UTF-8; given: .*a\.txt, \d+% of whose characters are broken"):
+        find_text_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["déjà vu à la mode".encode("latin-1"), b"a" + "猫".encode() * 30_000, b"cat \xff\xfe dog", b""],
+    ids=["a few", "a character cut off where looking ends", "a fifth", "empty"],
+)
+def test_files_with_few_broken_bytes_are_text(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert find_text_files(tmp_path) == [tmp_path / "a.txt"]

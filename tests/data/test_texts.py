@@ -125,6 +125,13 @@ def test_wrong_arguments(source, arguments, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_file_is_no_folder_for_tokens(tmp_path):
+    (tmp_path / "kept").write_text("")
+    for folder in (tmp_path / "kept", tmp_path / "kept" / "below"):
+        with pytest.raises(ValueError, match="data_dir, where tokens are kept, must be a folder that can be made"):
+            open_texts("sentences", folder=folder, sequence_length=24)
+
+
 def test_missing_packages_name_the_extra(monkeypatch):
     module.open_tokenizer.__globals__["import_text_packages"].cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_text", None)

@@ -139,16 +139,36 @@ def test_wordpiece_file(tmp_path):
     [
         ("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n", r"missing: \[MASK\]"),
         ("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\na\n", "pieces must differ; given: 1 twice"),
+        ("vocab.txt", b"[PAD]\n\xff", "must be encoded in UTF-8; given: another byte at 6; convert it"),
         ("vocab.json", "{}", r"must be a SentencePiece model \(\.model\) or a WordPiece vocabulary \(\.txt\)"),
     ],
 )
 def test_vocabulary_files_that_are_none(tmp_path, name, content, message):
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=message) as error:
         open_tokenizer(tmp_path / name)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="must be an existing file"):
         open_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+@pytest.mark.parametrize("more", [[], ["Cat"]], ids=["uncased", "cased"])
+def test_wordpiece_keeps_its_case_when_saved(tmp_path, lower_case, more):
+    tokenizer = WordPieceTokenizer([*WORD_PIECES[:6], "cat", *more], lower_case=lower_case)
+    opened = open_tokenizer(tokenizer.save(tmp_path))
+    assert opened.fingerprint == tokenizer.fingerprint
+    assert ids(opened, "CAT") == ids(tokenizer, "CAT") == ([6] if lower_case else [1])
+
+
+@pytest.mark.parametrize("config", ["no json", "[]", '{"do_lower_case": "yes"}'])
+def test_a_config_beside_a_vocabulary_must_be_one(tmp_path, config):
+    path = WordPieceTokenizer(WORD_PIECES, lower_case=True).save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(config)
+    with pytest.raises(ValueError, match=r"vocabulary\.txt: .*tokenizer_config\.json.* must be .*; given: ") as error:
+        open_tokenizer(path)
+    assert "\n" not in str(error.value)
+    assert ids(open_tokenizer(path, lower_case=True), "The") == [5]
 
 
 class Exported(tf.Module):

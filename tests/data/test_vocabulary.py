@@ -58,7 +58,7 @@ def test_rare_characters_of_large_texts_are_left_to_their_bytes(tmp_path, monkey
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ("猫と犬", {"vocab_size": 262}, "vocab_size must be at least 265, .*; given: 262"),
+        ("猫と犬", {"vocab_size": 262}, "at least 265, .*; given: 262; raise it, or train on text with fewer"),
         (" \n\n", {}, "must hold some text"),
         ("a", {"character_coverage": 0.5}, r"character_coverage must lie in 0\.9\.\.1; given: 0\.5"),
         ("a", {"vocab_size": 0}, "vocab_size must be at least 1"),
@@ -72,3 +72,9 @@ def test_what_cannot_be_trained_is_said_in_one_line(tmp_path, text, arguments, m
     assert not (tmp_path / "a.model").exists()
     with pytest.raises(ValueError, match=r"must end in \.model"):
         train_vocabulary(tmp_path, tmp_path / "a.txt")
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_training(tmp_path):
+    (tmp_path / "a.txt").write_text("cat")
+    with pytest.raises(ValueError, match=r"a vocabulary's folder must be a folder that can be made; given: .*a\.txt: "):
+        train_vocabulary(tmp_path / "a.txt", tmp_path / "a.txt" / "a.model")

@@ -236,7 +236,7 @@ def bad_inputs(folder):
         "unknown key": (["epoch=3"], "recipe has no key 'epoch'; nearest: epochs"),
         "unknown backbone": (["backbone=mlp_mixer_b17"], "nearest: mlp_mixer_b16"),
         "unknown argument": (["backbone_arguments.depth=3"], "takes no argument depth; it takes"),
-        "image size": (["image_size=30"], "nearest: (32, 32, 3)"),
+        "image size": (["image_size=30"], "image_size 30x30 must be divisible by patch_size 4; nearest: 32x32"),
         "no splits": ([f"data=folder:{no_splits}"], "train"),
         "no folder": ([f"data=folder:{folder / 'missing'}"], "missing"),
         "not prepared": (["data=tfds:mnist", f"data_dir={folder}"], "download_and_prepare"),

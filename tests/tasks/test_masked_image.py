@@ -3,6 +3,7 @@
 import math
 import random
 import signal
+import sys
 import time
 
 import keras
@@ -64,7 +65,14 @@ def test_run_leaves_everything_that_it_promises(finished):
     of_features = {"linear_probe_accuracy", "nearest_neighbour_accuracy"}
     assert figures.keys() >= {f"{name}_{kind}" for name in of_patches for kind in ("masked", "random", "kept")}
     assert figures.keys() >= {f"{ema}{name}" for ema in ("", "ema_") for name in of_patches | of_features}
-    assert figures.keys() >= {"marginal_loss", "neighbour_accuracy", "parameters", "train_seconds", "skipped_images"}
+    assert figures.keys() >= {
+        "scored_tokens",
+        "marginal_loss",
+        "neighbour_accuracy",
+        "parameters",
+        "train_seconds",
+        "skipped_images",
+    }
     assert all(type(value) in (int, float) and math.isfinite(value) for value in figures.values())
     assert figures["masked_loss"] != figures["ema_masked_loss"]
     assert figures["linear_probe_accuracy"] > 0.3  # ten digits, and features of a network that is hardly trained
@@ -144,6 +152,21 @@ def test_normalised_pixels_of_a_folder_in_mixed_bfloat16(work, eager):
     assert model.get_layer("head_input").compute_dtype == "bfloat16"
     assert (model.output.dtype, model.output.shape) == ("float32", (None, 4, 6, 48))
     assert model.preprocessing.crop == 0.9
+
+
+def test_pictures_without_labels_lie_in_the_split_itself(work, eager, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # which only the probes need
+    for split, count in (("train", 13), ("validation", 5)):
+        (work / "pictures" / split).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.random.default_rng(i).integers(256, size=(19, 31, 3)).astype("uint8")
+            (work / "pictures" / split / f"{i}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    assert run("resnet", "data=folder:pictures", "steps=1", "ema=0.9") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("folder:pictures has no labels: linear_probe_accuracy and nearest_neighbour_accuracy are") == 1
+    figures = programs.metrics("run")
+    assert (figures["train_examples"], figures["evaluation_examples"]) == (13, 5)
+    assert not {"linear_probe_accuracy", "nearest_neighbour_accuracy"} & figures.keys()
 
 
 def test_leak_ends_the_run_with_one_sentence(work, eager, monkeypatch, capsys):
@@ -226,13 +249,15 @@ BAD_INPUTS = {
     "unknown data": (["data=digit"], "data must be markov, digits, tfds:NAME or folder:PATH; given: 'digit'"),
     "missing path": (["data=folder:nowhere"], "nowhere"),
     "patch that fits no stride": (["patch_size=5"], "patch_size must be a multiple or a divisor of the stride 8"),
-    "patch that fits no picture": (["patch_size=16"], "image_shape must be divisible by units of 16 pixels"),
+    "patch that fits no picture": (["patch_size=16"], "image_size must be divisible by units of 16 pixels"),
+    "size that fits no stride": (["image_size=17x24"], "image_size must be divisible by the stride 8 of resnet"),
     "one unit": (["image_size=8"], "and hold at least two of these; given: (8, 8)"),
     "no patch": (["patch_size=0"], "patch_size must be at least 1; given: 0"),
     "unknown target": (["target=tokens"], "target must be one of colors, pixels; given: 'tokens'"),
-    "mask rate": (["mask_rate=0"], "mask_rate must be between 0 and 1; given: 0.0"),
+    "mask rate": (["mask_rate=0"], "mask_rate must be greater than 0 and at most 1; given: 0.0"),
     "no neighbours": (["neighbours=0"], "neighbours must be at least 1; given: 0"),
     "export": (["export=true"], "export must be false for masked pictures; export a classifier"),
+    "probe of a chain": (["neighbours=5"], "neighbours must be 20 for data=markov, which has no labels"),
     "cut chain": (["crop=0.9"], "crop must be 1 for pictures of a Markov chain; given: 0.9"),
     "mirrored chain": (["flip=true"], "flip must be false for data=markov"),
     "split of a chain": (["eval_split=test"], "eval_split must be none for data=markov"),

@@ -14,6 +14,7 @@ import tensorflow as tf
 from mixer_tf.data.tokenizers import open_tokenizer
 from mixer_tf.keras_fixes import Model
 from tests.tasks import programs
+from tests.training.test_equality import two_worker_configs
 
 BERT = programs.shipped("masked_language_bert")
 GPT2 = programs.shipped("masked_language_gpt2")
@@ -81,14 +82,20 @@ def test_run_leaves_everything_that_it_promises(finished):
     assert names >= {"vocabulary.model", "tokens", "checkpoints", "learning_curves.png"}
     figures = programs.metrics(finished / "run")
     of_tokens = {f"masked_{name}" for name in ("loss", "accuracy", "top_5_accuracy")}
-    assert figures.keys() >= of_tokens | {"marginal_loss", "pair_accuracy", "pair_share", "pseudo_perplexity"}
+    assert figures.keys() >= of_tokens | {
+        "scored_tokens",
+        "marginal_loss",
+        "pair_accuracy",
+        "pair_share",
+        "pseudo_perplexity",
+    }
     assert figures.keys() >= {f"{name}_{kind}" for name in of_tokens for kind in ("masked", "random", "kept")}
     assert figures.keys() >= {f"ema_{name}" for name in of_tokens | {"pair_accuracy", "pseudo_perplexity"}}
     assert figures.keys() >= {"bits_per_character", "bits_per_byte", "parameters", "train_seconds", "steps", "seed"}
     assert all(type(value) in (int, float) and math.isfinite(value) for value in figures.values())
     assert figures["steps"] == 5
     assert figures["masked_loss"] != figures["ema_masked_loss"]
-    assert "ema_marginal_loss" not in figures  # no weights change it
+    assert not {"ema_marginal_loss", "ema_scored_tokens"} & figures.keys()  # no weights change them
     assert json.loads((finished / "run" / "recipe.json").read_text())["pair_task"] == "nsp"
 
 
@@ -204,6 +211,21 @@ def test_replicas_train_on_pairs_as_one_does(again):
     programs.assert_as_one_replica("run", "two")
 
 
+def test_two_workers_train_on_pairs_as_one_does(work, eager):
+    write_texts(work)
+    few = [*SMALL, "data=text:texts/japanese.txt", "vocab_size=300", "evaluation_share=0.2", "pair_task=nsp"]
+    few += ["steps=3", "export=false"]
+    assert run(*few) == 0
+    workers = ["strategy=multi_worker", "data_dir=run/tokens", "output_dir=workers"]
+    processes = [
+        programs.start(work, "masked_language", BERT, *few, *workers, log=f"log{index}.txt", TF_CONFIG=config)
+        for index, config in enumerate(two_worker_configs())
+    ]
+    for index, process in enumerate(processes):
+        assert process.wait(timeout=200) == 0, (work / f"log{index}.txt").read_text()[-3000:]
+    programs.assert_as_one_replica("run", "workers")
+
+
 def test_replicas_and_micro_batches_train_as_one_replica_does(known, work):
     assert run(*KNOWN, "strategy=mirrored", "accumulate_steps=3", "steps_per_execution=2") == 0
     programs.assert_as_one_replica(known / "run", "run")
@@ -249,7 +271,7 @@ BAD_INPUTS = {
     "empty sentences": (["data=sentences", "sentences=empty.txt"], "a file of sentences must hold some text"),
     "backbone of pictures": (["backbone=resnet18"], "given: 'resnet18', which reads images"),
     "unknown backbone": (["backbone=bert_bas"], "nearest: bert_base"),
-    "mask rate": (["mask_rate=1"], "mask_rate must be between 0 and 1; given: 1.0"),
+    "mask rate": (["mask_rate=1.1"], "mask_rate must be greater than 0 and at most 1; given: 1.1"),
     "all held out": (["evaluation_share=0.6"], "evaluation_share must lie above 0 and up to 0.5; given: 0.6"),
     "batch of replicas": (["strategy=mirrored", "batch_size=13"], "given: 13; nearest: 12"),
     "batch too large": (["data=sentences", "vocab_size=700", "batch_size=5000"], "batch_size must lie in 1.."),

@@ -34,6 +34,8 @@ def test_it_writes_the_vocabulary(monkeypatch, tmp_path, capsys):
         (["a.model", "nowhere.txt"], "must exist; given: nowhere.txt"),
         (["a.model", ".", "vocab_size=many"], "vocab_size must be a number; given: 'many'"),
         (["a.txt", "."], "must end in .model"),
+        (["a.model", ".", "vocab_sise=300"], "has no key 'vocab_sise'; nearest: vocab_size"),
+        (["a.model", ".", "seed=1"], "has no key 'seed'; nearest: vocab_size, character_coverage"),
     ],
 )
 def test_wrong_input_ends_with_one_line(monkeypatch, tmp_path, capsys, arguments, message):

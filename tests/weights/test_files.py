@@ -1,4 +1,5 @@
 import sys
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -71,6 +72,27 @@ def test_not_a_checkpoint(tmp_path, suffix, content, reason):
         read_checkpoint(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_of_an_npz_is_called_one(tmp_path):
+    path = tmp_path / "weights.npz"
+    np.savez(path, a=np.random.default_rng(0).normal(size=(30, 20)), b=np.ones(7))
+    whole = path.read_bytes()
+    for start, end in ((0, len(whole) // 2), (0, -1), (len(whole) // 2, len(whole) // 2 + 100)):
+        path.write_bytes(whole[start:end])
+        with pytest.raises(
+            ValueError, match=r"whole \.npz file, a zip archive; given: something else, or a part"
+        ) as caught:
+            read_checkpoint(path)
+        assert "pickle" not in str(caught.value)
+
+
+def test_an_archive_of_something_else_is_no_npz(tmp_path):
+    path = tmp_path / "weights.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"some bytes")
+    with pytest.raises(ValueError, match=r"whole \.npz file \(archive/data\.pkl in it is no array\)"):
+        read_checkpoint(path)
 
 
 def test_objects_in_an_npz_are_refused(tmp_path):

@@ -275,8 +275,16 @@ class TestKerasFiles:
         with pytest.raises(FileNotFoundError, match=r"none is there"):
             load_weights(mixer, tmp_path / name)
         (tmp_path / name).write_bytes(b"\x00" * 50)
-        with pytest.raises(ValueError, match=r"must be a Keras file"):
+        with pytest.raises(ValueError, match=r"must be a (whole \.keras|Keras) file") as caught:
             load_weights(mixer, tmp_path / name)
+        assert "not found:" not in str(caught.value)
+
+    def test_a_part_of_a_keras_file_is_called_one(self, tmp_path, mixer):
+        path = tmp_path / "model.keras"
+        mixer.save(path)
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(ValueError, match=r"whole \.keras file, a zip archive; given: something else, or a part"):
+            load_weights(mixer, path)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
