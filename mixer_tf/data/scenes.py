@@ -18,8 +18,8 @@ from mixer_tf.data.digits import CLASS_NAMES, split_digits
 TRAIN_SIZE, EVAL_SIZE = 2048, 256
 IMAGE_SIZE = 128
 MAX_OBJECTS = 6
-HEIGHTS = (24, 64)  # of a digit, in pixels of a scene of 128
-MAX_OVERLAP = 0.25  # of two digits' boxes, as a part of the smaller one
+HEIGHTS = (28, 64)  # of a digit, in pixels of a scene of 128
+MAX_OVERLAP = 0.2  # of two digits' boxes, as a part of the smaller one
 _TRIES = 10  # to find a place for a digit; without one the scene has a digit fewer
 _CONTRAST = 150  # least distance of a digit's colour from the ground's mean colour, of at most 442
 _INK = 0.5  # from this coverage on a pixel belongs to a digit
@@ -113,7 +113,7 @@ def _inked(digit: np.ndarray, height: float, stretch: float) -> np.ndarray:
     strokes = digit[:, digit.any(axis=0)][digit.any(axis=1)] / digit.max()
     size = int(height), max(int(height * stretch * strokes.shape[1] / strokes.shape[0]), 3)
     rows, columns = (_enlarging(old, new) for old, new in zip(strokes.shape, size, strict=True))
-    ink = np.clip((rows @ strokes @ columns.T - 0.4) / 0.25, 0, 1)
+    ink = np.clip((rows @ strokes @ columns.T - 0.3) / 0.4, 0, 1)
     top, left, bottom, right = _extent(ink >= _INK)
     return ink[top:bottom, left:right]
 

@@ -18,7 +18,7 @@ ASIDE = ".recipe.json"
 
 FREE_TO_CHANGE = {  # what does not decide how a run turns out, so that it may go on with another value
     *("output_dir", "resume", "export", "data_dir", "tensorboard", "checkpoint_every", "keep_checkpoints"),
-    *("strategy", "replicas", "tpu", "fill", "prompt"),
+    *("strategy", "replicas", "tpu", "fill", "prompt", "predict", "score_threshold"),
 }
 
 

@@ -1,4 +1,4 @@
-"""An MLP-Mixer with patches of 8 pixels and a detector, on generated scenes of digits.
+"""An MLP-Mixer with a detector, on generated scenes of digits.
 
 *Not run here* to its end so far.
 
@@ -28,5 +28,5 @@ recipe = ObjectDetection(
     weight_decay=0.02,
     clip_norm=5.0,
     max_objects=8,
-    scale_jitter=(0.7, 1.4),
+    scale_jitter=(0.85, 1.2),
 )

@@ -22,5 +22,5 @@ recipe = ObjectDetection(
     weight_decay=0.02,
     clip_norm=5.0,
     max_objects=8,
-    scale_jitter=(0.7, 1.4),
+    scale_jitter=(0.85, 1.2),
 )

@@ -1,4 +1,4 @@
-"""A Vision Transformer with patches of 8 pixels and a detector, on generated scenes of digits.
+"""A Vision Transformer with a detector, on generated scenes of digits.
 
 *Not run here* to its end so far.
 
@@ -12,7 +12,13 @@ recipe = ObjectDetection(
     data="scenes",
     image_size=128,
     backbone="vit_b16",
-    backbone_arguments={"patch_size": 8, "num_blocks": 4, "hidden_dim": 96, "num_heads": 4, "mlp_dim": 256},
+    backbone_arguments={
+        "patch_size": 8,
+        "num_blocks": 4,
+        "hidden_dim": 96,
+        "num_heads": 4,
+        "mlp_dim": 256,
+    },
     head_width=64,
     head_convs=1,
     batch_size=16,
@@ -22,5 +28,5 @@ recipe = ObjectDetection(
     weight_decay=0.02,
     clip_norm=5.0,
     max_objects=8,
-    scale_jitter=(0.7, 1.4),
+    scale_jitter=(0.85, 1.2),
 )

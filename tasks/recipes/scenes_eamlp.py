@@ -1,0 +1,32 @@
+"""An EAMLP with a detector, on generated scenes of digits.
+
+*Not run here* to its end so far.
+
+    python tasks/object_detection.py tasks/recipes/scenes_eamlp.py
+"""
+
+from mixer_tf.recipe import ObjectDetection
+
+recipe = ObjectDetection(
+    output_dir="runs/scenes_eamlp",
+    data="scenes",
+    image_size=128,
+    backbone="eamlp_7",
+    backbone_arguments={
+        "num_blocks": 3,
+        "hidden_dim": 96,
+        "num_heads": 3,
+        "mlp_dim": 192,
+        "stem_dim": 32,
+    },
+    head_width=64,
+    head_convs=1,
+    batch_size=16,
+    epochs=12,
+    learning_rate=1e-3,
+    warmup_epochs=0.3,
+    weight_decay=0.02,
+    clip_norm=5.0,
+    max_objects=8,
+    scale_jitter=(0.85, 1.2),
+)

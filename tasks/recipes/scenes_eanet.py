@@ -1,0 +1,35 @@
+"""An EANet with a detector, on generated scenes of digits.
+
+*Not run here* to its end so far.
+
+    python tasks/object_detection.py tasks/recipes/scenes_eanet.py
+"""
+
+from mixer_tf.recipe import ObjectDetection
+
+recipe = ObjectDetection(
+    output_dir="runs/scenes_eanet",
+    data="scenes",
+    image_size=128,
+    backbone="eanet_resnet50",
+    backbone_arguments={
+        "stage_depths": (1, 1, 2),
+        "stage_widths": (16, 32, 48),
+        "stem_dim": 24,
+        "expansion": 2,
+        "multi_grid": (1, 2),
+        "attention_dim": 96,
+        "memory_units": 32,
+        "output_dim": 96,
+    },
+    head_width=64,
+    head_convs=1,
+    batch_size=16,
+    epochs=12,
+    learning_rate=1e-3,
+    warmup_epochs=0.3,
+    weight_decay=0.02,
+    clip_norm=5.0,
+    max_objects=8,
+    scale_jitter=(0.85, 1.2),
+)

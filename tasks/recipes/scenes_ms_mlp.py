@@ -1,0 +1,30 @@
+"""An MS-MLP of four stages with a detector, on generated scenes of digits.
+
+*Not run here* to its end so far.
+
+    python tasks/object_detection.py tasks/recipes/scenes_ms_mlp.py
+"""
+
+from mixer_tf.recipe import ObjectDetection
+
+recipe = ObjectDetection(
+    output_dir="runs/scenes_ms_mlp",
+    data="scenes",
+    image_size=128,
+    backbone="ms_mlp_t",
+    backbone_arguments={
+        "stage_depths": (1, 1, 2, 1),
+        "stage_widths": (30, 60, 90, 120),
+        "layer_scale": 0.1,
+    },
+    head_width=64,
+    head_convs=1,
+    batch_size=16,
+    epochs=12,
+    learning_rate=1e-3,
+    warmup_epochs=0.3,
+    weight_decay=0.02,
+    clip_norm=5.0,
+    max_objects=8,
+    scale_jitter=(0.85, 1.2),
+)

@@ -1,0 +1,31 @@
+"""A RepMLPNet of four stages with a detector, on generated scenes of digits.
+
+*Not run here* to its end so far.
+
+    python tasks/object_detection.py tasks/recipes/scenes_rep_mlp_net.py
+"""
+
+from mixer_tf.recipe import ObjectDetection
+
+recipe = ObjectDetection(
+    output_dir="runs/scenes_rep_mlp_net",
+    data="scenes",
+    image_size=128,
+    backbone="rep_mlp_net_t224",
+    backbone_arguments={
+        "stage_depths": (1, 1, 2, 1),
+        "stage_widths": (32, 64, 96, 128),
+        "tile_sizes": None,
+        "num_sets": (1, 4, 8, 16),
+    },
+    head_width=64,
+    head_convs=1,
+    batch_size=16,
+    epochs=12,
+    learning_rate=1e-3,
+    warmup_epochs=0.3,
+    weight_decay=0.02,
+    clip_norm=5.0,
+    max_objects=8,
+    scale_jitter=(0.85, 1.2),
+)

@@ -1,0 +1,31 @@
+"""An S2-MLP of two stages with a detector, on generated scenes of digits.
+
+*Not run here* to its end so far.
+
+    python tasks/object_detection.py tasks/recipes/scenes_s2_mlp.py
+"""
+
+from mixer_tf.recipe import ObjectDetection
+
+recipe = ObjectDetection(
+    output_dir="runs/scenes_s2_mlp",
+    data="scenes",
+    image_size=128,
+    backbone="s2_mlp_wide",
+    backbone_arguments={
+        "patch_sizes": (4, 2),
+        "stage_depths": (1, 3),
+        "stage_widths": (48, 96),
+        "mlp_ratios": (3, 3),
+    },
+    head_width=64,
+    head_convs=1,
+    batch_size=16,
+    epochs=12,
+    learning_rate=1e-3,
+    warmup_epochs=0.3,
+    weight_decay=0.02,
+    clip_norm=5.0,
+    max_objects=8,
+    scale_jitter=(0.85, 1.2),
+)
