@@ -10,6 +10,7 @@ from mixer_tf.backbones import create_backbone, list_backbones
 from mixer_tf.export import export
 from mixer_tf.heads.causal_language import causal_language_model
 from mixer_tf.heads.classifier import classifier
+from mixer_tf.heads.detector import detector
 from mixer_tf.heads.masked_image import masked_image_model
 from mixer_tf.heads.masked_language import masked_language_model
 from mixer_tf.heads.segmentation import segmenter
@@ -22,6 +23,7 @@ __all__ = [
     "causal_language_model",
     "classifier",
     "create_backbone",
+    "detector",
     "export",
     "list_backbones",
     "load_weights",

@@ -251,6 +251,62 @@ class ImageClassification(ImageRecipe):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectDetection(ImageRecipe):
+    """What `tasks/object_detection.py` needs besides. Rates, probabilities and thresholds are 0 to 1.
+
+    Attributes:
+        head: `anchor_free`, the package's own, or `retinanet`, that of keras-cv.
+        head_width: channels of the pyramid and of the head.
+        head_convs: number of convolutions of each of the head's towers.
+        freeze_up_to: last part that stays as it is: `stem`, `block3`, `stage2` or `backbone`; None trains everything.
+        max_objects: objects of a training picture that are learned from; of more, the largest.
+        scale_jitter: smallest and largest scale of the picture in the input, relative to a whole one; None for none.
+        mosaic: probability that four pictures stand in the place of one.
+        mixup: probability that a picture is blended with another one, whose objects are added.
+        color_jitter: strength of random brightness, contrast and saturation.
+        min_visibility: least part of an object that must remain in a crop, else the object is dropped.
+        iou_threshold: of two boxes of one class that overlap more than this, the one with the lower score is dropped.
+        score_threshold: of the boxes that are shown, exported and counted in the confusion matrix; average precision
+            looks at all above 0.01.
+        max_detections: most objects of a picture.
+        predict: a picture, or a folder of pictures, in which the finished model finds objects.
+    """
+
+    image_size: int | tuple[int, int] = 512
+    head: str = "anchor_free"
+    head_width: int = 256
+    head_convs: int = 2
+    freeze_up_to: str | None = None
+    max_objects: int = 100
+    scale_jitter: tuple[float, float] | None = None
+    mosaic: float = 0.0
+    mixup: float = 0.0
+    color_jitter: float = 0.0
+    min_visibility: float = 0.25
+    iou_threshold: float = 0.6
+    score_threshold: float = 0.3
+    max_detections: int = 100
+    predict: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._one_of("head", ("anchor_free", "retinanet"))
+        for name in ("max_objects", "max_detections"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1; given: {getattr(self, name)}")
+        for name in ("iou_threshold", "score_threshold"):
+            require(0 <= getattr(self, name) <= 1, f"{name} must lie in 0..1; given: {getattr(self, name)}")
+        require(
+            self.predict is None or Path(self.predict).exists(),
+            f"predict must be a picture or a folder of pictures; given: {self.predict}, which does not exist",
+        )
+        self._without("for object detection, which keeps the whole picture", crop=None, padded_crop=0)
+
+    def preprocessing(self, expected: Preprocessing | None) -> Preprocessing:
+        """What the recipe states, else what the loaded weights expect, else the defaults; the whole picture is kept."""
+        return dataclasses.replace(super().preprocessing(expected), crop=1.0, fit="letterbox")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class MaskedImage(ImageRecipe):
     """What `tasks/masked_image.py` needs besides.
 

@@ -14,15 +14,15 @@ BLUE, RED, GREY = "#2166ac", "#d6604d", "#777777"
 
 
 def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, float] | None = None):
-    """Loss and accuracies by epoch, for training, validation and the averaged weights, as far as the history has them.
+    """Loss, accuracies and AP by epoch: of training, validation and averaged weights, as far as the history has them.
 
     Known levels of the loss, by name, are lines across the picture. Of a model with several outputs the loss is that of
     the hidden tokens.
     """
     loss = "mlm_logits_loss" if "mlm_logits_loss" in history else "loss"
     accuracies = [name for name in history if name.endswith("accuracy") and not name.startswith(("val_", "top_"))]
-    metrics = [loss, *accuracies]
-    figure = _figure(1 + 5 * len(metrics), 4)
+    metrics = [loss, *accuracies, *(["AP"] if "val_AP" in history else [])]
+    figure = new_figure(1 + 5 * len(metrics), 4)
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         _draw_curves(axes, history, metric)
         if metric == loss:
@@ -51,7 +51,8 @@ def _draw_curves(axes, history: dict[str, np.ndarray], metric: str) -> None:
 
 def _title(metric: str) -> str:
     """`mlm_logits_loss`, of one of several outputs, reads "Token loss"."""
-    return metric.replace("mlm_logits", "token").replace("nsp_logits", "pair").replace("_", " ").capitalize()
+    title = metric.replace("mlm_logits", "token").replace("nsp_logits", "pair").replace("_", " ")
+    return title[0].upper() + title[1:]
 
 
 def _draw_levels(axes, levels: Mapping[str, float]) -> None:
@@ -69,22 +70,27 @@ def draw_confusion_matrix(result: ClassificationResult):
     Up to 40 classes have their names at the axes. More have no room for them, so a list beside the matrix names the
     most frequent confusions; more than 100 share cells with their neighbours.
     """
-    classes = len(result.class_names)
-    if classes <= 40:
-        size = max(4.0, 0.42 * classes + 1.0)
-        figure = _figure(size + 1.5, size)
+    title = f"Accuracy {result.accuracy:.1%} of {len(result.labels):,} examples"
+    return draw_counts(result.confusion_matrix, result.class_names, title)
+
+
+def draw_counts(counts: np.ndarray, names: Sequence[str], title: str):
+    """A confusion matrix [k, k] of any source, as `draw_confusion_matrix` draws a classifier's."""
+    if len(names) <= 40:
+        size = max(4.0, 0.42 * len(names) + 1.0)
+        figure = new_figure(size + 1.5, size)
         axes = figure.subplots()
-        _write_names_and_counts(axes, result)
+        _write_names_and_counts(axes, counts, names)
     else:
-        figure = _figure(14.0, 8.0)
+        figure = new_figure(14.0, 8.0)
         axes, side = figure.subplots(1, 2, width_ratios=[8, 5])
-        _list_confusions(side, result)
-    group = math.ceil(classes / 100)
-    shares = _row_shares(_pooled(result.confusion_matrix, group))
+        _list_confusions(side, counts, names)
+    group = math.ceil(len(names) / 100)
+    shares = _row_shares(_pooled(counts, group))
     end = len(shares) * group - 0.5
     image = axes.imshow(shares, cmap="Blues", norm=_power_norm(), extent=(-0.5, end, end, -0.5), interpolation="none")
     cells = f", in cells of {group} x {group} classes" if group > 1 else ""
-    axes.set_title(f"Accuracy {result.accuracy:.1%} of {len(result.labels):,} examples{cells}", loc="left")
+    axes.set_title(f"{title}{cells}", loc="left")
     axes.set(xlabel="prediction", ylabel="truth")
     figure.colorbar(image, ax=axes, format="{x:.0%}", shrink=0.6, aspect=30, label="share of the true class")
     return figure
@@ -95,7 +101,7 @@ def draw_most_wrong(result: ClassificationResult, pictures: Sequence[np.ndarray]
     indices = result.most_wrong()
     columns = min(6, len(indices))
     rows = math.ceil(len(indices) / columns)
-    figure = _figure(2.1 * columns, 2.6 * rows + 0.3)
+    figure = new_figure(2.1 * columns, 2.6 * rows + 0.3)
     figure.suptitle(
         "Highest losses: the true class, and below it the prediction (red: wrong)", fontsize=11, x=0.01, ha="left"
     )
@@ -110,7 +116,7 @@ def draw_most_wrong(result: ClassificationResult, pictures: Sequence[np.ndarray]
 def draw_hidden_parts(rows: Mapping[str, np.ndarray]):
     """Pictures of the same place in different states, a row for each state: `{"original": uint8 [n, H, W, 3], ...}`."""
     count = len(next(iter(rows.values())))
-    figure = _figure(1.4 * count + 1, 1.5 * len(rows))
+    figure = new_figure(1.4 * count + 1, 1.5 * len(rows))
     grid = figure.subplots(len(rows), count, squeeze=False)
     for line, (name, pictures) in zip(grid, rows.items(), strict=True):
         for axes, picture in zip(line, pictures, strict=True):
@@ -126,7 +132,7 @@ def save(figure, path: Path) -> Path:
     return path
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float):
     """A figure of so many inches. It belongs to no window and no global state: saving as PNG draws it with Agg."""
     from matplotlib.figure import Figure
 
@@ -144,25 +150,25 @@ def _row_shares(counts: np.ndarray) -> np.ndarray:
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _write_names_and_counts(axes, result: ClassificationResult) -> None:
-    names = [_shortened(name, 20) for name in result.class_names]
+def _write_names_and_counts(axes, counts: np.ndarray, names: Sequence[str]) -> None:
+    names = [shortened(name, 20) for name in names]
     slope = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 3 else {}
     axes.set_xticks(range(len(names)), names, parse_math=False, **slope)
     axes.set_yticks(range(len(names)), names, parse_math=False)
-    shares = _row_shares(result.confusion_matrix)
-    for (row, column), count in np.ndenumerate(result.confusion_matrix):
+    shares = _row_shares(counts)
+    for (row, column), count in np.ndenumerate(counts):
         if count:
             color = "white" if shares[row, column] > 0.4 else "black"
             size = 9 if len(names) <= 12 else 7
             axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=size, color=color)
 
 
-def _list_confusions(axes, result: ClassificationResult, count: int = 30) -> None:
+def _list_confusions(axes, counts: np.ndarray, names: Sequence[str], count: int = 30) -> None:
     """The most frequent mistakes by name."""
-    errors = _row_shares(result.confusion_matrix)
+    errors = _row_shares(counts)
     np.fill_diagonal(errors, 0.0)
     worst = [divmod(int(index), len(errors)) for index in np.argsort(-errors, axis=None, kind="stable")[:count]]
-    names = [_shortened(name, 24) for name in result.class_names]
+    names = [shortened(name, 24) for name in names]
     lines = [
         f"{errors[row, column]:.0%}   {names[row]} → {names[column]}" for row, column in worst if errors[row, column]
     ]
@@ -179,12 +185,12 @@ def _draw_example(axes, picture: np.ndarray, result: ClassificationResult, index
     axes.set(ylim=((height + side) / 2 - 0.5, (height - side) / 2 - 0.5))
     truth, prediction = result.class_names[result.labels[index]], result.class_names[result.predictions[index]]
     color = BLUE if result.predictions[index] == result.labels[index] else RED
-    said = f"{_shortened(prediction, 20)} {result.probabilities[index]:.0%}"
-    axes.set_title(_shortened(truth, 26), fontsize=9, pad=16, parse_math=False)
+    said = f"{shortened(prediction, 20)} {result.probabilities[index]:.0%}"
+    axes.set_title(shortened(truth, 26), fontsize=9, pad=16, parse_math=False)
     axes.text(0.5, 1.03, said, transform=axes.transAxes, ha="center", fontsize=8, color=color, parse_math=False)
 
 
-def _shortened(name: str, length: int) -> str:
+def shortened(name: str, length: int) -> str:
     """A name that fits; ImageNet's are lists of synonyms, of which the first is enough."""
     if len(name) > length:
         name = name.partition(",")[0]

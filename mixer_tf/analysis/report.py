@@ -72,15 +72,16 @@ def _write_accuracy_per_class(directory: Path, result: ClassificationResult) -> 
     counts, correct = result.confusion_matrix.sum(axis=1), np.diag(result.confusion_matrix)
     rows = zip(result.class_names, counts, correct, result.accuracy_per_class, strict=True)
     table = [[name, n, right, "" if math.isnan(share) else f"{share:.6f}"] for name, n, right, share in rows]
-    return _write_csv(directory / "accuracy_per_class.csv", ["class", "count", "correct", "accuracy"], table)
+    return write_csv(directory / "accuracy_per_class.csv", ["class", "count", "correct", "accuracy"], table)
 
 
 def _write_confusion_matrix(directory: Path, result: ClassificationResult) -> Path:
     table = [[name, *row] for name, row in zip(result.class_names, result.confusion_matrix, strict=True)]
-    return _write_csv(directory / "confusion_matrix.csv", ["truth \\ prediction", *result.class_names], table)
+    return write_csv(directory / "confusion_matrix.csv", ["truth \\ prediction", *result.class_names], table)
 
 
-def _write_csv(path: Path, header: list[str], rows: list[list]) -> Path:
+def write_csv(path: Path, header: list[str], rows: list[list]) -> Path:
+    """Write a table."""
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     return path

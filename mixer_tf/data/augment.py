@@ -106,9 +106,9 @@ def augment_pixels(
     if augmentation.padded_crop:
         x = _padded_crop(x, augmentation.padded_crop, crop_seed)
     if augmentation.flip:
-        x = tf.cond(_chance(0.5, flip_seed), lambda: x[:, ::-1], lambda: x)
+        x = tf.cond(chance(0.5, flip_seed), lambda: x[:, ::-1], lambda: x)
     if augmentation.color_jitter:
-        x = _color_jitter(x, augmentation.color_jitter, jitter_seed)
+        x = color_jitter(x, augmentation.color_jitter, jitter_seed)
     if augmentation.rand_augment:
         pixels = tf.cast(tf.round(x), tf.uint8)
         x = tf.cast(rand_augment.rand_augment(pixels, *augmentation.rand_augment, seed=operations_seed), tf.float32)
@@ -122,7 +122,7 @@ def normalize_and_erase(
     x = normalize(pixels, preprocessing.mean, preprocessing.std)
     if augmentation.random_erasing:
         chance_seed, box_seed = tf.unstack(tf.random.split(_seeds(seed)[-1]))
-        x = tf.cond(_chance(augmentation.random_erasing, chance_seed), lambda: _erase(x, box_seed), lambda: x)
+        x = tf.cond(chance(augmentation.random_erasing, chance_seed), lambda: _erase(x, box_seed), lambda: x)
     return x
 
 
@@ -153,7 +153,7 @@ def mix_batch(
         return tf.where(mask, tf.roll(images, 1, axis=0), images), _blend(labels, ratio)
 
     if augmentation.mixup and augmentation.cutmix:
-        return tf.cond(_chance(0.5, choice_seed), mixup, cutmix)
+        return tf.cond(chance(0.5, choice_seed), mixup, cutmix)
     if augmentation.mixup:
         return mixup()
     if augmentation.cutmix:
@@ -169,9 +169,28 @@ def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
 def _random_resized_crop(
     image: tf.Tensor, areas: tuple[float, float], preprocessing: Preprocessing, seed: tf.Tensor
 ) -> tf.Tensor:
-    """The first of ten drawn boxes that fits; if none does, the whole picture, its aspect ratio clipped."""
+    scale, corner = random_resized_window(tf.shape(image)[:2], areas, preprocessing.image_size, seed)
+    return resample(image, scale, corner, preprocessing.image_size, preprocessing.interpolation)
+
+
+def random_resized_window(
+    image_size: tf.Tensor, areas: tuple[float, float], target: tuple[int, int], seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draw which part of a picture becomes the whole input.
+
+    It is the first of ten drawn boxes that fits; if none does, the whole picture, its aspect ratio clipped.
+
+    Args:
+        image_size: Height and width of the picture in pixels, integers [2].
+        areas: Smallest and largest area, as fractions of the picture's.
+        target: Height and width of the input.
+        seed: int32 or int64 [2].
+
+    Returns:
+        float32 [2] each: scale and corner for `resample`.
+    """
     area_seed, aspect_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
-    size = tf.cast(tf.shape(image)[:2], tf.float32)  # [height, width]
+    size = tf.cast(image_size, tf.float32)  # [height, width]
     area = tf.random.stateless_uniform([10], area_seed, *areas) * tf.reduce_prod(size)
     boxes = _sides(area, _log_uniform([10], aspect_seed, ASPECT_RATIOS))  # [10, 2]
     fits = tf.reduce_all(boxes <= size, axis=1)
@@ -179,8 +198,8 @@ def _random_resized_crop(
     fallback = tf.minimum(size, tf.stack([narrowest, widest]))
     box = tf.where(tf.reduce_any(fits), boxes[tf.argmax(fits)], fallback)
     corner = tf.random.stateless_uniform([2], place_seed) * (size - box)  # no need for whole pixels
-    scale = tf.constant(preprocessing.image_size, tf.float32) / box
-    return resample(image, scale, corner * scale, preprocessing.image_size, preprocessing.interpolation)
+    scale = tf.constant(target, tf.float32) / box
+    return scale, corner * scale
 
 
 def _padded_crop(image: tf.Tensor, padding: int, seed: tf.Tensor) -> tf.Tensor:
@@ -190,7 +209,8 @@ def _padded_crop(image: tf.Tensor, padding: int, seed: tf.Tensor) -> tf.Tensor:
     return tf.slice(padded, [top, left, 0], [height, width, 3])
 
 
-def _color_jitter(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
+def color_jitter(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
+    """Change brightness, contrast and saturation of float32 [h, w, 3] in [0, 255] by factors from 1 ± strength."""
     brightness, contrast, saturation = tf.unstack(tf.random.stateless_uniform([3], seed, 1 - strength, 1 + strength))
     image = rand_augment.brightness(image, brightness)
     image = rand_augment.contrast(image, contrast)
@@ -242,7 +262,8 @@ def _log_uniform(shape: list[int], seed: tf.Tensor, limits: tuple[float, float])
     return tf.exp(tf.random.stateless_uniform(shape, seed, math.log(limits[0]), math.log(limits[1])))
 
 
-def _chance(probability: float, seed: tf.Tensor) -> tf.Tensor:
+def chance(probability: float, seed: tf.Tensor) -> tf.Tensor:
+    """True with this probability: bool []."""
     return tf.random.stateless_uniform([], seed) < probability
 
 

@@ -53,20 +53,34 @@ def find_broken(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[str, str]
     Returns:
         Pairs of path and reason, in the order of `paths`; empty if all is well.
     """
+    results = zip(paths, measure_pictures(paths), strict=True)
+    return [(os.fsdecode(path), result) for path, result in results if isinstance(result, str)]
+
+
+def measure_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[int, int] | str]:
+    """Decode every file once, in parallel.
+
+    Args:
+        paths: Picture files.
+
+    Returns:
+        For each path the picture's height and width in pixels, or, where it cannot be decoded, the reason.
+    """
     names = [os.fsencode(path) for path in paths]  # bytes: a name need not be UTF-8
     decoded = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string, shape=[len(names)])).map(
         lambda path: tf.shape(decode_image(tf.io.read_file(path))),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    results = iter(decoded)
-    broken = []
-    for name in names:  # each call of next() answers for exactly one file, be it with an error
+    shapes = iter(decoded)
+    results: list[tuple[int, int] | str] = []
+    for _ in names:  # each call of next() answers for exactly one file, be it with an error
         try:
-            next(results)
+            height, width, _ = next(shapes).numpy().tolist()
+            results.append((height, width))
         except tf.errors.OpError as error:
-            broken.append((os.fsdecode(name), _reason(error)))
-    return broken
+            results.append(_reason(error))
+    return results
 
 
 def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:

@@ -16,33 +16,47 @@ MAX_BYTES_IN_MEMORY = 2 * 2**30  # encoded pictures of a set up to this size are
 
 def open_tfds(name: str, data_dir: str | None, train_split: str | None, eval_split: str | None) -> ImageSource:
     """Open `tfds:NAME`; see `open_images`."""
+    builder = prepared_builder(name, data_dir)
+    class_names = _class_names(builder, name)
+    train_split, eval_split, fits_memory = choose_splits(builder, name, train_split, eval_split)
+    read_split = _read_into_memory if fits_memory else _random_access
+    return ImageSource(
+        f"tfds:{name}", class_names, train=read_split(builder, train_split), evaluation=read_split(builder, eval_split)
+    )
+
+
+def prepared_builder(name: str, data_dir: str | None):
+    """The builder of a data set that has been prepared; else a `ValueError` says what to run."""
     builder = _builder(name, data_dir)
-    splits = builder.info.splits
-    if not splits:
+    if not builder.info.splits:
         raise ValueError(
             f"the data set {name} must be prepared, but {builder.data_dir} holds none of it; "
             f"run: {_prepare_command(name, data_dir)}"
         )
-    class_names = _class_names(builder, name)
+    return builder
+
+
+def choose_splits(builder, name: str, train_split: str | None, eval_split: str | None) -> tuple[str, str, bool]:
+    """Choose the splits, and say whether their pictures are to be held in memory (else read by random access).
+
+    Raises:
+        ValueError: If there is no such split, or it is too large for memory and not prepared for random access.
+    """
+    splits = builder.info.splits
     train_split = choose_split("train_split", train_split, ("train",), list(splits))
     eval_split = choose_split("eval_split", eval_split, ("validation", "test"), list(splits))
     wanted = sum(_split_size(builder, split) for split in (train_split, eval_split))
     num_bytes = builder.info.dataset_size * wanted / sum(split.num_examples for split in splits.values())
 
-    if builder.info.file_format.value == "array_record":
-        read_split = _random_access
-    elif num_bytes <= MAX_BYTES_IN_MEMORY:
-        read_split = _read_into_memory
-    else:
+    random_access = builder.info.file_format.value == "array_record"
+    if not random_access and num_bytes > MAX_BYTES_IN_MEMORY:
         raise ValueError(
             f"a data set above {MAX_BYTES_IN_MEMORY:,} bytes must be prepared for random access, {name} has about "
             f"{num_bytes:,.0f} and file_format={builder.info.file_format.value}; take slices by train_split and "
             f"eval_split, or prepare it in an empty folder and set data_dir to that, by: "
             f"{_prepare_command(name, 'FOLDER', file_format='array_record')}"
         )
-    return ImageSource(
-        f"tfds:{name}", class_names, train=read_split(builder, train_split), evaluation=read_split(builder, eval_split)
-    )
+    return train_split, eval_split, not random_access
 
 
 def _builder(name: str, data_dir: str | None):
@@ -96,14 +110,14 @@ def _split_size(builder, split: str) -> int:
 
 
 def _read_into_memory(builder, split: str) -> Split:
-    records = builder.as_dataset(split=split, decoders=_encoded(), shuffle_files=False)
+    records = builder.as_dataset(split=split, decoders=encoded_image(), shuffle_files=False)
     batches = records.map(lambda record: (record["image"], record["label"])).batch(4096).as_numpy_iterator()
     images, labels = zip(*batches, strict=True)
     return in_memory(split, np.concatenate(images), np.concatenate(labels).astype(np.int32), decode_image)
 
 
 def _random_access(builder, split: str) -> Split:
-    records = builder.as_data_source(split, decoders=_encoded())
+    records = builder.as_data_source(split, decoders=encoded_image())
 
     def read_record(index: np.ndarray) -> tuple[bytes, np.int32]:
         record = records[int(index)]
@@ -117,7 +131,7 @@ def _random_access(builder, split: str) -> Split:
     return Split(split, len(records), None, read)
 
 
-def _encoded():
+def encoded_image():
     """The decoders that give the file's bytes in place of the picture."""
     import tensorflow_datasets as tfds
 

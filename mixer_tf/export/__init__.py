@@ -25,6 +25,11 @@ def export(
     or BMP) of any size (string `[b]`), and gives `scores` (float32 `[b, k]`, in the order of the classes) and `classes`
     (string `[b, k]`). Decoding and the evaluation's preprocessing are inside.
 
+    A detector takes the same `image_bytes` and gives `boxes` (float32 `[b, d, 4]`: y1, x1, y2, x2 in pixels of each
+    picture as it was sent), `scores` (float32 `[b, d]`, falling), `classes` (string `[b, d]`) and `num_detections`
+    (int32 `[b]`); behind the last object boxes and scores are -1 and classes `""`. Its thresholds are those that the
+    model has now.
+
     A language model has `serve_text`, which is also its `serving_default`: it takes `text` (string `[b]`) and gives
     `pieces` (string) and `probabilities` (float32), both `[b, m, top]`, for each of the m places of [MASK], or of a
     causal model for the one place that comes next; where a text of the batch has fewer, `""` and 0. Special tokens are
@@ -33,11 +38,11 @@ def export(
     `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
 
     Args:
-        model: a classifier that gives logits `[b, k]`, or a masked or causal language model.
+        model: a classifier that gives logits `[b, k]`, a detector, or a masked or causal language model.
         directory: the model's folder, such as `saved_models/flowers`; its name is the model's name on the server.
-        class_names: of a classifier, names of the k classes, in the order of the logits.
+        class_names: of a classifier or detector, names of the k classes, in the order of the logits.
         preprocessing: how a picture becomes the model's input; None for `model.preprocessing`.
-        activation: what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that loss.
+        activation: of a classifier, what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that loss.
         tokenizer: of a language model, that of its training (`mixer_tf.data.tokenizers`).
         top: number of pieces for each place, at most those of the vocabulary that are not special.
         serve_text: of a language model, whether to add the signatures that take text. TensorFlow Serving has their
@@ -69,11 +74,17 @@ def export(
                 "export must know how pictures become the model's input; given: no preprocessing; pass one"
             )
         if class_names is None:
-            raise ValueError("export of a classifier needs its class_names; given: none")
-        _check_classification(model, preprocessing, class_names, activation)
-        from mixer_tf.export.classification import add_classification
+            raise ValueError("export of a classifier or detector needs its class_names; given: none")
+        _check_pictures(model, preprocessing, class_names)
+        if hasattr(model, "detect"):
+            from mixer_tf.export.detection import add_detection
 
-        add_classification(archive, model, preprocessing, class_names, activation)
+            add_detection(archive, model, preprocessing, class_names)
+        else:
+            require(activation in ("softmax", "sigmoid"), f"activation must be softmax or sigmoid; given: {activation!r}")
+            from mixer_tf.export.classification import add_classification
+
+            add_classification(archive, model, preprocessing, class_names, activation)
     from mixer_tf.export.publish import publish
 
     return publish(Path(directory), lambda folder: archive.write_out(str(folder), verbose=False))
@@ -90,7 +101,8 @@ def _check_language(model, tokenizer, top) -> None:
     require(1 <= top <= most, f"top must lie in 1..{most}, the pieces that are not special; given: {top}")
 
 
-def _check_classification(model, preprocessing, class_names, activation) -> None:
+def _check_pictures(model, preprocessing, class_names) -> None:
+    num_classes = getattr(model, "num_classes", model.output.shape[-1])
     require(
         preprocessing.image_size == model.input.shape[1:3],
         f"preprocessing must give pictures of {model.input.shape[1:3]}; given: {preprocessing.image_size}",
@@ -103,7 +115,6 @@ def _check_classification(model, preprocessing, class_names, activation) -> None
         len(set(class_names)) == len(class_names), f"class_names must differ from each other; given: {class_names!r}"
     )
     require(
-        len(class_names) == model.output.shape[-1],
-        f"class_names must name the model's {model.output.shape[-1]} classes; given: {len(class_names)} names",
+        len(class_names) == num_classes,
+        f"class_names must name the model's {num_classes} classes; given: {len(class_names)} names",
     )
-    require(activation in ("softmax", "sigmoid"), f"activation must be softmax or sigmoid; given: {activation!r}")

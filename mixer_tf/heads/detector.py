@@ -161,6 +161,11 @@ class Detector(Model):
             self.predict_function = None  # which holds the old value
         super().__setattr__(name, value)
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, k."""
+        return self.output.shape[-1] - 8
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Keras's own, on labels in any form of `labels_of`."""
         return super().compute_loss(x, labels_of(y), y_pred, sample_weight, training)

@@ -118,8 +118,9 @@ class DetectionLoss(keras.losses.Loss):
         owner = ops.argmax(ops.where(chosen, iou, -1.0), axis=1)  # [b, n]
         chosen &= ops.expand_dims(owner, 1) == ops.arange(objects.shape[1])[:, None]
         alignment, iou = ops.where(chosen, alignment, 0.0), ops.where(chosen, iou, 0.0)
-        scale = ops.max(iou, axis=2) / ops.maximum(ops.max(alignment, axis=2), _TINY)  # [b, m]
-        return owner, ops.max(alignment * scale[..., None], axis=1)
+        best_iou, best_alignment = ops.max(iou, axis=2), ops.max(alignment, axis=2)  # [b, m]
+        relative = alignment / ops.where(best_alignment > 0, best_alignment, 1.0)[..., None]  # however small both are
+        return owner, ops.max(relative * best_iou[..., None], axis=1)
 
     def get_config(self):
         """Return the arguments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -88,6 +88,7 @@ def train(
     *,
     epoch_steps: int,
     total_steps: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Progress:
     """`fit` the model as the recipe says, from the newest checkpoint where there is one.
 
@@ -98,6 +99,7 @@ def train(
         evaluation_data: likewise.
         epoch_steps: number of updates of an epoch.
         total_steps: number of updates of the whole run.
+        callbacks: further ones; what they add to an epoch's figures is written with them.
 
     Returns:
         The progress at the end; its `history` has the figures of every epoch.
@@ -113,7 +115,7 @@ def train(
         folder=output,
         **recipe.select(["batch_size", "checkpoint_every", "keep_checkpoints", "evaluate_every"]),
         evaluate_average=recipe.ema > 0,
-        callbacks=[keras.callbacks.TensorBoard(output / "tensorboard")] if logs else [],
+        callbacks=[*callbacks, *([keras.callbacks.TensorBoard(output / "tensorboard")] if logs else [])],
     )
 
 

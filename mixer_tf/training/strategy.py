@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -94,6 +95,15 @@ def any_worker(strategy: tf.distribute.Strategy, *flags: bool) -> tuple[bool, ..
         return flags
 
     return tuple(bool(number) for number in _sum_over_workers(strategy)(tf.constant(flags, tf.float32)).numpy())
+
+
+def numbers_of_chief(strategy: tf.distribute.Strategy, numbers: Sequence[float]) -> list[float]:
+    """The chief's numbers, in float32, on every worker; all of them must ask at the same step, with as many numbers."""
+    if not is_multi_worker(strategy):
+        return list(numbers)
+    own = [*numbers, 1.0] if is_chief(strategy) else [0.0] * (len(numbers) + 1)
+    *sums, replicas = _sum_over_workers(strategy)(tf.constant(own, tf.float32)).numpy().tolist()
+    return [total / replicas for total in sums]  # each of the chief's replicas has added them
 
 
 @functools.lru_cache(maxsize=1)

@@ -104,9 +104,18 @@ def test_unknown_size_in_a_dataset_and_in_a_saved_model(photo, tmp_path):
         np.testing.assert_array_equal(exported(tf.constant(picture)), result)
 
 
-def test_dictionary_round_trip():
-    preprocess = Preprocessing((20, 30), crop=0.8, interpolation="area", **IMAGENET)
+@pytest.mark.parametrize("options", [{"crop": 0.8, "interpolation": "area"}, {"fit": "letterbox"}])
+def test_dictionary_round_trip(options):
+    preprocess = Preprocessing((20, 30), **options, **IMAGENET)
     assert Preprocessing.from_dict(json.loads(json.dumps(preprocess.to_dict()))) == preprocess
+
+
+def test_dictionaries_saved_before_there_was_a_letterbox_mean_crop():
+    config = {key: value for key, value in Preprocessing((20, 30), crop=0.8).to_dict().items() if key != "fit"}
+    assert Preprocessing.from_dict(config) == Preprocessing((20, 30), crop=0.8, fit="crop")
+
+
+def test_unknown_keys_are_refused():
     with pytest.raises(ValueError, match="crap"):
         Preprocessing.from_dict({"image_size": [20, 30], "crap": 1.0})
 
@@ -124,11 +133,74 @@ def test_dictionary_round_trip():
         {"crop": 0},
         {"crop": 1.01},
         {"interpolation": "lanczos"},
+        {"fit": "stretch"},
+        {"crop": 0.9, "fit": "letterbox"},
     ],
 )
 def test_wrong_values_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Preprocessing(**{"image_size": (4, 4), **wrong})
+
+
+# letterbox
+
+
+@pytest.mark.parametrize(
+    ("shape", "target", "rows", "columns"),
+    [
+        ((50, 100), (64, 64), (16, 48), (0, 64)),
+        ((100, 50), (64, 64), (0, 64), (16, 48)),
+        ((30, 45), (60, 91), (0, 60), (0, 90)),  # a bar of one pixel lies on the right: half to even
+        ((427, 640), (75, 41), (24, 51), (0, 41)),  # 41 * 427 / 640 = 27.4
+        ((1, 1000), (31, 24), (15, 16), (0, 24)),
+        ((31, 24), (31, 24), (0, 31), (0, 24)),
+    ],
+)
+def test_letterbox_shows_the_whole_picture_between_bars_of_the_mean_color(shape, target, rows, columns):
+    mean = (0.2, 0.4, 0.6)
+    preprocess = Preprocessing(target, mean=mean, fit="letterbox")
+    result = preprocess.resize(tf.fill([*shape, 3], tf.constant(255, tf.uint8))).numpy()
+    white = np.zeros(target, bool)
+    white[slice(*rows), slice(*columns)] = True
+    np.testing.assert_allclose(result[white], 255, atol=1e-3)
+    np.testing.assert_allclose(result[~white], np.tile(255 * np.array(mean), [(~white).sum(), 1]), rtol=1e-6)
+    np.testing.assert_allclose(preprocess(tf.zeros([*shape, 3], tf.uint8)).numpy()[~white], 0, atol=1e-6)
+
+
+def test_letterbox_resizes_as_pillow(photo):
+    result = Preprocessing((90, 120), fit="letterbox").resize(tf.constant(photo)).numpy()
+    resized = np.asarray(Image.fromarray(photo).resize((120, 80), Image.Resampling.BILINEAR))
+    assert np.abs(result[5:85] - resized).mean() < 0.5
+
+
+@pytest.mark.parametrize("options", [{"fit": "letterbox"}, {"fit": "crop", "crop": 0.8}, {"fit": "crop"}])
+@pytest.mark.parametrize("shape", [(75, 131), (131, 75), (40, 40)])
+def test_boxes_follow_the_pixels_into_the_input_and_back(options, shape):
+    box = np.array([[0.4, 0.3, 0.7, 0.6]])
+    top, left, bottom, right = np.rint(box[0] * np.tile(shape, 2)).astype(int)
+    image = np.zeros([*shape, 3], np.uint8)
+    image[top:bottom, left:right] = 255
+    box = np.array([[top, left, bottom, right]]) / np.tile(shape, 2)
+    preprocess = Preprocessing((64, 91), mean=(0.0, 0.0, 0.0), **options)
+
+    white = preprocess.resize(tf.constant(image)).numpy()[..., 0] > 127
+    rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
+    mapped = preprocess.boxes_to_input(box, np.array(shape))
+    expected = np.clip(mapped[0] * [64, 91, 64, 91], 0, [64, 91, 64, 91])
+    assert np.abs(expected - [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]).max() <= 1
+    np.testing.assert_allclose(preprocess.boxes_to_picture(mapped, np.array(shape)), box, atol=1e-6)
+
+
+def test_boxes_of_a_batch_of_pictures_of_several_sizes():
+    preprocess = Preprocessing((64, 91), fit="letterbox")
+    boxes = np.random.default_rng(0).uniform(size=[2, 5, 4])
+    sizes = np.array([[75, 131], [333, 40]])
+    together = preprocess.boxes_to_input(boxes, sizes)
+    assert isinstance(together, np.ndarray)
+    for i in range(2):
+        np.testing.assert_allclose(together[i], preprocess.boxes_to_input(boxes[i], sizes[i]), atol=1e-6)
+    back = tf.function(preprocess.boxes_to_picture)(tf.constant(together), tf.constant(sizes))
+    np.testing.assert_allclose(back, boxes, atol=1e-5)
 
 
 def test_module_does_not_import_tensorflow():

@@ -15,6 +15,7 @@ from mixer_tf.training.strategy import (
     create_strategy,
     is_chief,
     is_multi_worker,
+    numbers_of_chief,
     require_divisible,
     synchronize_batch_norm,
     wait_for_workers,
@@ -137,6 +138,7 @@ def test_a_single_process_is_the_chief_and_asks_nobody(strategy):
     assert is_chief(strategy)
     assert not is_multi_worker(strategy)
     assert any_worker(strategy, True, False) == (True, False)
+    assert numbers_of_chief(strategy, [0.1, 7.0]) == [0.1, 7.0]
 
 
 def test_every_batch_norm_is_synchronised_and_counted():
