@@ -6,6 +6,7 @@ backbone's graph, and what `keras_cv.models.RetinaNet` does wrong around them (f
 without objects, suppression across classes) is `Detector`'s and `RetinaNetLoss`'s here.
 """
 
+import itertools
 import math
 
 import keras
@@ -36,7 +37,7 @@ def retinanet(
 
     A backbone without three levels gets them from the simple feature pyramid of `detector`. Anchors of a level are 1 to
     1.6 times `anchor_scale` strides large, in three shapes: with 4 and strides from 8, objects with sides below about
-    20 pixels have none (`mixer_tf.training.retinanet_loss.unmatched_objects` counts them).
+    20 pixels fit none well (`mixer_tf.training.retinanet_loss.unmatched_objects` counts them).
 
     Args:
         backbone: a model from `mixer_tf.create_backbone` that reads pictures; their height and width must be divisible
@@ -54,7 +55,7 @@ def retinanet(
 
     Example:
         >>> import mixer_tf as mt
-        >>> model = retinanet(mt.create_backbone("resnet18", image_shape=(64, 96, 3)), num_classes=3)  # doctest: +SKIP
+        >>> model = mt.retinanet(mt.create_backbone("resnet18", image_shape=(64, 96, 3)), num_classes=3)  # doctest: +SKIP
         >>> model.compile("adam", loss=mt.training.retinanet_loss.RetinaNetLoss())  # doctest: +SKIP
         >>> model.output.shape  # doctest: +SKIP
         (None, 1161, 11)
@@ -86,7 +87,7 @@ def retinanet(
 def _check_halves(backbone: keras.Model, stages) -> None:
     """Refuse sizes for which a map is not twice as large as the next, as keras-cv's pyramid needs them."""
     sizes = [level.shape[1:3] for level in stages.values()]
-    if all(fine == 2 * coarse for pair in zip(sizes, sizes[1:], strict=False) for fine, coarse in zip(*pair, strict=True)):
+    if all(fine == 2 * coarse for pair in itertools.pairwise(sizes) for fine, coarse in zip(*pair, strict=True)):
         return
     stride, size = list(stages)[-1], backbone.input.shape[1:3]
     nearest = [max(1, round(side / stride)) * stride for side in size]

@@ -19,16 +19,18 @@ class RetinaNetLoss(keras.losses.Loss):
     An anchor belongs to the object that it overlaps most when their intersection over union is at least
     `positive_threshold`, to the background when it is below `negative_threshold`, and is left out between the two. The
     classes have the focal loss, the boxes a smooth L1 loss of their differences from the anchor; both are sums over the
-    anchors of a picture, divided by the number of those with an object, as in the paper. `unmatched_objects` counts the
-    objects that no anchor overlaps enough, which are not learned.
+    anchors of a picture, divided by the number of those with an object, as in the paper.
 
-    In keras-cv's RetinaNet, from whose parts this is made, that number is the batch's, a batch without objects has no
-    loss at all (here it teaches that there are none), and one without rows for objects ends in an error (here not).
+    In keras-cv's RetinaNet, from whose parts this is made, that number is the batch's; an object that no anchor
+    overlaps by `positive_threshold` is never learned (here it has the anchors that overlap it most, unless
+    `match_every_object` is False); a batch without objects has no loss at all (here it teaches that there are none);
+    and one without rows for objects ends in an error (here not).
 
     Args:
         box_weight: factor of the boxes' loss.
         positive_threshold: intersection over union, 0 to 1.
         negative_threshold: likewise, at most `positive_threshold`.
+        match_every_object: whether an object has at least the anchors that overlap it most.
         alpha: weight of the classes that are there, against `1 - alpha` of those that are not.
         gamma: exponent of the focal loss.
         reduction: Keras's way to combine the pictures of a batch; the default is their mean.
@@ -50,6 +52,7 @@ class RetinaNetLoss(keras.losses.Loss):
         box_weight=1.0,
         positive_threshold=0.5,
         negative_threshold=0.4,
+        match_every_object=True,
         alpha=0.25,
         gamma=2.0,
         reduction="sum_over_batch_size",
@@ -61,11 +64,14 @@ class RetinaNetLoss(keras.losses.Loss):
             "negative_threshold must be at most positive_threshold, both in 0..1; given: "
             f"{negative_threshold}, {positive_threshold}",
         )
-        require(0 <= alpha <= 1 and min(box_weight, gamma) >= 0, "alpha must be in 0..1, box_weight and gamma above it")
+        require(
+            0 <= alpha <= 1 and min(box_weight, gamma) >= 0, "alpha must be in 0..1, box_weight and gamma at least 0"
+        )
         self.box_weight, self.alpha, self.gamma = box_weight, alpha, gamma
         self.positive_threshold, self.negative_threshold = positive_threshold, negative_threshold
+        self.match_every_object = match_every_object
         keras_cv = import_keras_cv()
-        self._match = keras_cv.layers.BoxMatcher(
+        self._matcher = keras_cv.layers.BoxMatcher(
             [negative_threshold, positive_threshold], [_BACKGROUND, _IGNORED, _OBJECT], dtype="float32"
         )
         self._focal = keras_cv.losses.FocalLoss(alpha, gamma, from_logits=True, reduction="none", dtype="float32")
@@ -76,7 +82,7 @@ class RetinaNetLoss(keras.losses.Loss):
         boxes, anchors, logits = y_pred[..., :4], y_pred[..., 4:8], y_pred[..., 8:]
         objects, classes = _with_nothing(y_true)
         iou, _ = iou_and_giou(anchors[:, :, None], objects[:, None])  # [b, n, m + 1]
-        owner, kind = self._match(iou)  # [b, n]
+        owner, kind = self._match(iou)
         is_object = ops.cast(kind == _OBJECT, "float32")
         labels = ops.one_hot(ops.take_along_axis(classes, owner, axis=1), logits.shape[-1]) * is_object[..., None]
         class_loss = ops.sum(self._focal(labels, logits) * ops.cast(kind != _IGNORED, "float32"), axis=1)
@@ -84,9 +90,19 @@ class RetinaNetLoss(keras.losses.Loss):
         box_loss = ops.sum(self._smooth_l1(targets, encode(boxes, anchors)) * is_object, axis=1)
         return (class_loss + self.box_weight * box_loss) / ops.maximum(ops.sum(is_object, axis=1), 1.0)
 
+    def _match(self, iou):
+        """For each anchor the index of its object, and whether it is an object's: `[b, n, m] -> int [b, n], [b, n]`."""
+        owner, kind = self._matcher(iou)
+        if self.match_every_object:  # keras-cv's own way to it also matches what is padding
+            is_best = (iou >= ops.max(iou, axis=1, keepdims=True)) & (iou > 0)
+            belongs = ops.any(is_best, axis=2)
+            owner = ops.where(belongs, ops.cast(ops.argmax(ops.where(is_best, iou, -1.0), axis=2), "int32"), owner)
+            kind = ops.where(belongs, _OBJECT, kind)
+        return owner, kind
+
     def get_config(self):
         """Return the arguments."""
-        names = ("box_weight", "positive_threshold", "negative_threshold", "alpha", "gamma")
+        names = ("box_weight", "positive_threshold", "negative_threshold", "match_every_object", "alpha", "gamma")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
@@ -102,7 +118,7 @@ def _with_nothing(labels):
 
 
 def unmatched_objects(model: keras.Model, labels, positive_threshold: float = 0.5) -> tuple[int, int]:
-    """How many objects no anchor of a `retinanet` overlaps enough for the model to learn them.
+    """How many objects no anchor of a `retinanet` overlaps well, so that they are learned badly, or not at all.
 
     Args:
         model: what `retinanet` gives.
@@ -110,7 +126,7 @@ def unmatched_objects(model: keras.Model, labels, positive_threshold: float = 0.
         positive_threshold: that of the loss.
 
     Returns:
-        The number of such objects, and that of all objects. Where the first is not small, `anchor_scale` does not fit.
+        The number of such objects, and that of all objects. Where the first is large, `anchor_scale` does not fit.
 
     Example:
         >>> unmatched_objects(model, labels)  # doctest: +SKIP

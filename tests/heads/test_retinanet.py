@@ -54,7 +54,7 @@ def trained():
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(0)
     model, images = compiled(small_retinanet()), pictures()
-    losses = model.fit(images, labels(), epochs=40, verbose=0).history["loss"]
+    losses = model.fit(images, labels(), epochs=60, verbose=0).history["loss"]
     return model, images, losses
 
 
@@ -122,23 +122,30 @@ def test_the_loss_of_a_picture_is_that_of_keras_cv(original, picture):
     boxes = {"boxes": tf.constant(real[..., :4] * [32, 64, 32, 64], tf.float32), "classes": tf.constant(real[..., 4])}
     expected = theirs.compute_loss(images, boxes, theirs(images), None)
     assert float(expected) > 0
-    np.testing.assert_allclose(RetinaNetLoss()(truth, ours(images)), expected, rtol=1e-4)
+    loss = RetinaNetLoss(match_every_object=False)
+    np.testing.assert_allclose(loss(truth, ours(images)), expected, rtol=1e-4)
 
 
 def test_differences_from_anchors_are_decoded_again():
     random = np.random.default_rng(4)
     corner, size = random.uniform(0, 0.5, (5, 7, 2)), random.uniform(0.05, 0.5, (5, 7, 2))
-    boxes, anchors = np.concatenate([corner, corner + size], -1), np.concatenate([corner / 2, corner / 2 + size[::-1]], -1)
+    boxes, anchors = (
+        np.concatenate([corner, corner + size], -1),
+        np.concatenate([corner / 2, corner / 2 + size[::-1]], -1),
+    )
     np.testing.assert_allclose(decode(encode(boxes, anchors), anchors), boxes, atol=1e-6)
 
 
 @pytest.mark.parametrize("architecture", TINY)
 def test_every_architecture_takes_the_head(architecture):
-    arguments = TINY[architecture].to_train
-    model = retinanet(tiny_backbone(architecture, (64, 96, 3), **arguments), CLASSES)
+    shape = (32, 32, 3) if architecture == "vip" else (64, 96, 3)
+    arguments = {"tile_sizes": None} if architecture == "rep_mlp_net" else {}  # as large as the maps
+    model = retinanet(tiny_backbone(architecture, shape, **arguments), CLASSES)
     anchors = model.get_layer("detector_anchors").anchors
     assert model.output.shape == (None, len(anchors), 8 + CLASSES)
-    assert anchors.min() >= 0 and anchors.max() == 1 and (anchors[:, 2:] > anchors[:, :2]).all()
+    assert anchors.min() >= 0
+    assert anchors.max() == 1
+    assert (anchors[:, 2:] > anchors[:, :2]).all()
 
 
 def test_it_learns_pictures_by_heart(trained):
@@ -163,12 +170,12 @@ def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_pat
     finally:
         model.score_threshold = 0.05
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert isinstance(again, Detector) and again.score_threshold == 0.2
+    assert isinstance(again, Detector)
+    assert again.score_threshold == 0.2
     for name, value in again.predict(images, verbose=0).items():
         np.testing.assert_array_equal(value, expected[name], name)
-    before = again.evaluate(images, labels(), verbose=0)
-    again.fit(images, labels(), epochs=2, verbose=0)
-    assert again.evaluate(images, labels(), verbose=0) != before
+    again.fit(images[1:], labels()[1:], epochs=1, verbose=0)
+    assert not np.array_equal(again.get_layer("detector_scores").kernel, model.get_layer("detector_scores").kernel)
 
 
 def test_a_file_loads_in_a_new_process(trained, tmp_path):
@@ -182,8 +189,9 @@ def test_bfloat16_trains_and_predicts_in_float32(tmp_path):
     """keras-cv's own does not predict; its anchors would be rounded, and its layers lose the policy in a file."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, images = compiled(small_retinanet()), pictures()
-    losses = model.fit(images, labels(), epochs=4, verbose=0).history["loss"]
-    assert losses[-1] < losses[0] and model.output.dtype == "float32"
+    losses = model.fit(images, labels(), epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert model.output.dtype == "float32"
     found = model.predict(images, verbose=0)
     assert all(value.dtype in ("float32", "int32") for value in found.values())
     model.save(tmp_path / "model.keras")
@@ -198,7 +206,7 @@ def test_bfloat16_trains_and_predicts_in_float32(tmp_path):
 STANDARD = ([8, 16, 32, 64, 128], 2.0, SHAPE[:2])
 
 
-def test_pictures_without_objects_teach_that_there_are_none(trained):
+def test_pictures_without_objects_teach_that_there_are_none():
     """keras-cv's own has no loss for a batch of them, and fails where there is not even a row for an object."""
     output = small_retinanet()(pictures(2))
     nothing = np.full((2, 3, 5), -1, "float32")
@@ -217,18 +225,16 @@ def test_boxes_of_the_padding_count_for_nothing(trained):
     assert float(RetinaNetLoss()(moved, output)) == float(RetinaNetLoss()(plain, output))
 
 
-def test_ragged_labels_train_like_padded_ones():
+def test_ragged_labels_have_the_loss_of_padded_ones():
     images, padded = pictures(), labels()
     real = padded[..., 4] >= 0
     ragged = {
         "boxes": tf.RaggedTensor.from_row_lengths(padded[..., :4][real], real.sum(axis=1)),
         "labels": tf.RaggedTensor.from_row_lengths(padded[..., 4][real], real.sum(axis=1)),
     }
-    losses = []
-    for given in (padded, ragged):
-        keras.utils.set_random_seed(1)
-        dataset = tf.data.Dataset.from_tensor_slices((images, given)).batch(2)
-        losses.append(compiled(small_retinanet()).fit(dataset, epochs=1, verbose=0).history["loss"])
+    model = compiled(small_retinanet())
+    datasets = [tf.data.Dataset.from_tensor_slices((images, given)).batch(2) for given in (padded, ragged)]
+    losses = [model.evaluate(dataset, verbose=0) for dataset in datasets]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
@@ -243,8 +249,22 @@ def test_two_replicas_have_the_loss_of_one_and_predict(strategy):
     for model in (one, several):
         losses.append(model.evaluate(dataset, verbose=0))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
-    several.fit(dataset, epochs=1, verbose=0)
     assert several.predict(dataset, verbose=0)["boxes"].shape == (4, 100, 4)
+
+
+def test_an_object_that_fits_no_anchor_has_the_best_one():
+    """keras-cv's own never learns it."""
+    model = small_retinanet()
+    anchors = model.get_layer("detector_anchors").anchors
+    output = tf.Variable(model(pictures(1)))
+    small = np.array([[[0.5, 0.5, 0.55, 0.52, 1]]], "float32")
+    assert unmatched_objects(model, small) == (1, 1)
+    for match_every_object, expected in ((False, 0), (True, 1)):
+        with tf.GradientTape() as tape:
+            loss = RetinaNetLoss(match_every_object=match_every_object)(small, output)
+        moved = np.abs(tape.gradient(loss, output)[0, :, :4]).max(axis=1) > 0
+        assert moved.sum() == expected
+        assert (np.abs(anchors[moved].mean(axis=0) - small[0, 0, :4]) < 0.3).all() or not expected
 
 
 def test_objects_that_fit_no_anchor_are_counted():
@@ -280,6 +300,9 @@ def test_the_error_without_keras_cv_names_the_extra(monkeypatch):
 
 
 def test_the_settings_of_the_loss_are_saved():
-    loss = RetinaNetLoss(box_weight=0.7, positive_threshold=0.6, negative_threshold=0.3, alpha=0.4, gamma=1.5)
+    loss = RetinaNetLoss(
+        box_weight=0.7, positive_threshold=0.6, negative_threshold=0.3, match_every_object=False, gamma=1.5
+    )
     again = keras.losses.deserialize(keras.losses.serialize(loss))
-    assert again.get_config() == loss.get_config() and again.gamma == 1.5
+    assert again.get_config() == loss.get_config()
+    assert (again.gamma, again.negative_threshold, again.match_every_object) == (1.5, 0.3, False)
