@@ -55,7 +55,7 @@ def feature_pyramid(backbone: keras.Model, width: int) -> dict[float, keras.Kera
 
 
 def stage_maps(backbone: keras.Model) -> dict[float, keras.KerasTensor]:
-    """The last three of the levels `P2`..`P5` of a backbone by their strides, as it has them; empty for an isotropic one.
+    """The last three of a backbone's levels `P2`..`P5` by their strides, as it has them; none where there are fewer.
 
     Raises:
         ValueError: as for `feature_pyramid`.
