@@ -13,8 +13,9 @@ from mixer_tf.heads.classifier import classifier
 from mixer_tf.heads.detector import detector
 from mixer_tf.heads.masked_image import masked_image_model
 from mixer_tf.heads.masked_language import masked_language_model
+from mixer_tf.heads.retinanet import retinanet
 from mixer_tf.heads.segmentation import segmenter
-from mixer_tf.training import losses, optimizers, schedules  # noqa: F401  `.keras` files name their classes
+from mixer_tf.training import losses, optimizers, retinanet_loss, schedules  # noqa: F401  `.keras` files name them
 from mixer_tf.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "load_weights",
     "masked_image_model",
     "masked_language_model",
+    "retinanet",
     "save_weights",
     "segmenter",
 ]

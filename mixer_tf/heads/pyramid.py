@@ -42,25 +42,41 @@ def feature_pyramid(backbone: keras.Model, width: int) -> dict[float, keras.Kera
         >>> {stride: level.shape for stride, level in feature_pyramid(backbone, 48).items()}
         {8: (None, 8, 12, 48), 16: (None, 4, 6, 48), 32: (None, 2, 3, 48)}
     """
-    require_type("backbone", backbone, keras.Model)
-    if len(backbone.inputs) != 1 or len(backbone.output.shape) != 4:
-        raise ValueError(
-            "a detector must continue a backbone that reads pictures, one of "
-            f"mixer_tf.list_backbones(reads='image'); given: {backbone.name}"
-        )
-    names = [layer.name for layer in backbone.layers if re.fullmatch(r"P\d", layer.name)]
-    if len(names) >= NUM_LEVELS:
-        shallow = [backbone.get_layer(name).output for name in names[-NUM_LEVELS:-1]]
-        maps = [*shallow, backbone.output]  # the last one with the backbone's final norm
-        strides = [_stride(backbone, level, name) for level, name in zip(maps, names[-NUM_LEVELS:], strict=True)]
-        _check_size(backbone, strides[-1])
-        return dict(zip(strides, _feature_pyramid_network(maps, width), strict=True))
+    stages = stage_maps(backbone)
+    if stages:
+        return dict(zip(stages, _feature_pyramid_network(list(stages.values()), width), strict=True))
+    names = _level_names(backbone)
     stride = _stride(backbone, backbone.output, names[-1] if names else None)
     doublings = max(0, math.ceil(math.log2(stride / _FINEST_STRIDE)))
     strides = [stride / 2**doublings * 2**level for level in range(NUM_LEVELS)]
     strides = [int(stride) if stride.is_integer() else stride for stride in strides]
     _check_size(backbone, strides[-1])
     return dict(zip(strides, _simple_feature_pyramid(backbone.output, doublings, width), strict=True))
+
+
+def stage_maps(backbone: keras.Model) -> dict[float, keras.KerasTensor]:
+    """The last three of a backbone's levels `P2`..`P5` by their strides, as it has them; none where there are fewer.
+
+    Raises:
+        ValueError: as for `feature_pyramid`.
+    """
+    require_type("backbone", backbone, keras.Model)
+    if len(backbone.inputs) != 1 or len(backbone.output.shape) != 4:
+        raise ValueError(
+            "a detector must continue a backbone that reads pictures, one of "
+            f"mixer_tf.list_backbones(reads='image'); given: {backbone.name}"
+        )
+    names = _level_names(backbone)[-NUM_LEVELS:]
+    if len(names) < NUM_LEVELS:
+        return {}
+    maps = [*(backbone.get_layer(name).output for name in names[:-1]), backbone.output]  # which has the final norm
+    strides = [_stride(backbone, level, name) for level, name in zip(maps, names, strict=True)]
+    _check_size(backbone, strides[-1])
+    return dict(zip(strides, maps, strict=True))
+
+
+def _level_names(backbone: keras.Model) -> list[str]:
+    return [layer.name for layer in backbone.layers if re.fullmatch(r"P\d", layer.name)]
 
 
 def _stride(backbone: keras.Model, level, name: str | None) -> int:
