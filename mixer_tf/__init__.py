@@ -15,7 +15,13 @@ from mixer_tf.heads.masked_image import masked_image_model
 from mixer_tf.heads.masked_language import masked_language_model
 from mixer_tf.heads.retinanet import retinanet
 from mixer_tf.heads.segmentation import segmenter
-from mixer_tf.training import losses, optimizers, retinanet_loss, schedules  # noqa: F401  `.keras` files name them
+from mixer_tf.training import (  # noqa: F401  `.keras` files name their classes
+    detection_loss,
+    losses,
+    optimizers,
+    retinanet_loss,
+    schedules,
+)
 from mixer_tf.weights import load_weights, save_weights
 
 __version__ = "0.1.0"

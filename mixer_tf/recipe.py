@@ -256,8 +256,9 @@ class ObjectDetection(ImageRecipe):
 
     Attributes:
         head: `anchor_free`, the package's own, or `retinanet`, that of keras-cv.
-        head_width: channels of the pyramid and of the head.
-        head_convs: number of convolutions of each of the head's towers.
+        head_width: channels of the pyramid and of the head; of `anchor_free`.
+        head_convs: number of convolutions of each of the head's towers; of `anchor_free`.
+        anchor_scale: side of a level's smallest anchor in units of its stride, of `retinanet`; 2 for small objects.
         freeze_up_to: last part that stays as it is: `stem`, `block3`, `stage2` or `backbone`; None trains everything.
         max_objects: objects of a training picture that are learned from; of more, the largest.
         scale_jitter: smallest and largest scale of the picture in the input, relative to a whole one; None for none.
@@ -276,6 +277,7 @@ class ObjectDetection(ImageRecipe):
     head: str = "anchor_free"
     head_width: int = 256
     head_convs: int = 2
+    anchor_scale: float = 4.0
     freeze_up_to: str | None = None
     max_objects: int = 100
     scale_jitter: tuple[float, float] | None = None
@@ -299,6 +301,10 @@ class ObjectDetection(ImageRecipe):
             self.predict is None or Path(self.predict).exists(),
             f"predict must be a picture or a folder of pictures; given: {self.predict}, which does not exist",
         )
+        if self.head == "retinanet":
+            self._without("for head=retinanet, whose layers are keras-cv's", head_width=256, head_convs=2)
+        else:
+            self._without("for head=anchor_free, which has no anchors", anchor_scale=4.0)
         self._without("for object detection, which keeps the whole picture", crop=None, padded_crop=0)
 
     def preprocessing(self, expected: Preprocessing | None) -> Preprocessing:

@@ -31,6 +31,7 @@ from mixer_tf.recipe import ObjectDetection
 from mixer_tf.training.detection_loss import DetectionLoss
 from mixer_tf.training.detection_metrics import CocoMetrics
 from mixer_tf.training.layer_groups import freeze
+from mixer_tf.training.retinanet_loss import RetinaNetLoss
 from mixer_tf.training.run import (
     export_folder_of,
     figures_of,
@@ -73,7 +74,7 @@ def main(recipe: ObjectDetection) -> None:
         model = detector(recipe, backbone, len(source.class_names))
         model.compile(
             optimizer=optimizer_of(recipe, epoch_steps, total_steps),
-            loss=DetectionLoss(),
+            loss=DetectionLoss() if recipe.head == "anchor_free" else RetinaNetLoss(),
             steps_per_execution=recipe.steps_per_execution,
         )
 
@@ -131,14 +132,11 @@ def main(recipe: ObjectDetection) -> None:
 
 def detector(recipe: ObjectDetection, backbone: keras.Model, num_classes: int) -> keras.Model:
     """Head, initial weights, and the preprocessing that they expect unless the recipe says otherwise."""
-    model = mt.detector(
-        backbone,
-        num_classes,
-        width=recipe.head_width,
-        num_convs=recipe.head_convs,
-        score_threshold=LEAST_SCORE,
-        **recipe.select(["iou_threshold", "max_detections"]),
-    )
+    thresholds = {"score_threshold": LEAST_SCORE, **recipe.select(["iou_threshold", "max_detections"])}
+    if recipe.head == "anchor_free":
+        model = mt.detector(backbone, num_classes, width=recipe.head_width, num_convs=recipe.head_convs, **thresholds)
+    else:
+        model = mt.retinanet(backbone, num_classes, anchor_scale=recipe.anchor_scale, **thresholds)
     if recipe.initial_weights is not None:
         print(mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head))
     if recipe.freeze_up_to is not None:

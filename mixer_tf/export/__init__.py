@@ -81,7 +81,9 @@ def export(
 
             add_detection(archive, model, preprocessing, class_names)
         else:
-            require(activation in ("softmax", "sigmoid"), f"activation must be softmax or sigmoid; given: {activation!r}")
+            require(
+                activation in ("softmax", "sigmoid"), f"activation must be softmax or sigmoid; given: {activation!r}"
+            )
             from mixer_tf.export.classification import add_classification
 
             add_classification(archive, model, preprocessing, class_names, activation)

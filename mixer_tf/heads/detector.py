@@ -16,10 +16,39 @@ from mixer_tf.heads.pyramid import feature_pyramid
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.box_decoder import BoxDecoder
-from mixer_tf.training.detection_loss import labels_of
 
 _PRIOR = 0.01  # probability of each class at each place before training, as in RetinaNet
 _GROUPS = 16  # of the norms
+
+
+def labels_of(objects):
+    """The labels of a batch in the one form that `DetectionLoss` takes: float32 `[b, m, 5]`.
+
+    Each row has y1, x1, y2, x2 as shares of the picture's height and width, and the class, which is -1 where a picture
+    has fewer than m objects.
+
+    Args:
+        objects: such a tensor already; or a dict of `boxes` `[b, m, 4]` and `classes` `[b, m]` (or `labels`), padded
+            with the class -1, or both `tf.RaggedTensor`s.
+
+    Example:
+        >>> import numpy as np
+        >>> labels_of({"boxes": np.zeros((2, 3, 4)), "classes": np.array([[4, 7, -1], [-1, -1, -1]])}).shape
+        TensorShape([2, 3, 5])
+    """
+    if not isinstance(objects, dict):
+        return objects
+    key = "labels" if "labels" in objects else "classes"
+    require(
+        {"boxes", key} <= objects.keys(),
+        f"labels of a detector must be a dict with boxes and classes; given: {', '.join(sorted(objects))}",
+    )
+    boxes, classes = objects["boxes"], objects[key]
+    if hasattr(boxes, "to_tensor"):
+        boxes = boxes.to_tensor(shape=[None, None, 4])
+    if hasattr(classes, "to_tensor"):
+        classes = classes.to_tensor(-1)
+    return ops.concatenate([ops.cast(boxes, "float32"), ops.cast(classes, "float32")[..., None]], axis=-1)
 
 
 def detector(

@@ -14,39 +14,9 @@ from mixer_tf.checks import require
 _TINY = 1e-9
 
 
-def labels_of(objects):
-    """The labels of a batch in the one form that `DetectionLoss` takes: float32 `[b, m, 5]`.
-
-    Each row has y1, x1, y2, x2 as shares of the picture's height and width, and the class, which is -1 where a picture
-    has fewer than m objects.
-
-    Args:
-        objects: such a tensor already; or a dict of `boxes` `[b, m, 4]` and `classes` `[b, m]` (or `labels`), padded
-            with the class -1, or both `tf.RaggedTensor`s.
-
-    Example:
-        >>> import numpy as np
-        >>> labels_of({"boxes": np.zeros((2, 3, 4)), "classes": np.array([[4, 7, -1], [-1, -1, -1]])}).shape
-        TensorShape([2, 3, 5])
-    """
-    if not isinstance(objects, dict):
-        return objects
-    key = "labels" if "labels" in objects else "classes"
-    require(
-        {"boxes", key} <= objects.keys(),
-        f"labels of a detector must be a dict with boxes and classes; given: {', '.join(sorted(objects))}",
-    )
-    boxes, classes = objects["boxes"], objects[key]
-    if hasattr(boxes, "to_tensor"):
-        boxes = boxes.to_tensor(shape=[None, None, 4])
-    if hasattr(classes, "to_tensor"):
-        classes = classes.to_tensor(-1)
-    return ops.concatenate([ops.cast(boxes, "float32"), ops.cast(classes, "float32")[..., None]], axis=-1)
-
-
 @keras.saving.register_keras_serializable(package="mixer_tf")
 class DetectionLoss(keras.losses.Loss):
-    """The loss of a `mixer_tf.detector`, from its output and its labels (`labels_of`); the mean over the pictures.
+    """The loss of a `mixer_tf.detector`, from its output and its labels (`mixer_tf.heads.detector.labels_of`); the mean over the pictures.
 
     Every object takes the `top_k` places in it that predict it best, by `probability ** alpha * IoU ** beta`; of two
     objects that take the same place, the one with the higher IoU has it. A place of an object should give its class the
@@ -90,7 +60,7 @@ class DetectionLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):  # [b, m, 5], [b, n, 8 + k] -> [b]
         """Return the loss of each picture."""
-        boxes, cells, logits = y_pred[..., :4], y_pred[..., 4:8], y_pred[..., 8:]
+        boxes, _cells, logits = y_pred[..., :4], y_pred[..., 4:8], y_pred[..., 8:]
         objects, classes = y_true[..., :4], ops.cast(y_true[..., 4], "int32")
         if not objects.shape[1]:  # no picture of the batch has an object, and there is nothing to take the maximum of
             return ops.sum(ops.softplus(logits), axis=(1, 2))

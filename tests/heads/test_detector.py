@@ -63,7 +63,8 @@ def test_every_architecture_detects_and_every_weight_learns(architecture):
         loss = DetectionLoss()(truth, model(images, training=True))
     gradients = tape.gradient(loss, model.trainable_weights)
     idle = [w.path for w, g in zip(model.trainable_weights, gradients, strict=True) if g is None]
-    assert np.isfinite(float(loss)) and not idle
+    assert np.isfinite(float(loss))
+    assert not idle
     found = model.predict(images, verbose=0)
     assert {name: value.shape for name, value in found.items()} == {
         "boxes": (2, 100, 4),
@@ -89,7 +90,8 @@ def test_what_is_behind_the_last_detection_is_minus_one(trained):
     model, images, _ = trained
     found = model.predict(images, verbose=0)
     for i, count in enumerate(found["num_detections"]):
-        assert (found["scores"][i, :count] >= 0.05).all() and (np.diff(found["scores"][i, :count]) <= 0).all()
+        assert (found["scores"][i, :count] >= 0.05).all()
+        assert (np.diff(found["scores"][i, :count]) <= 0).all()
         assert ((found["boxes"][i, :count] >= 0) & (found["boxes"][i, :count] <= 1)).all()
         assert all((found[name][i, count:] == -1).all() for name in ("boxes", "scores", "classes"))
 
@@ -109,7 +111,8 @@ def test_thresholds_change_after_training_without_building(trained):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("score_threshold", 1.5), ("iou_threshold", -0.1), ("max_detections", 0), ("max_candidates", 2.5)]
+    ("name", "value"),
+    [("score_threshold", 1.5), ("iou_threshold", -0.1), ("max_detections", 0), ("max_candidates", 2.5)],
 )
 def test_thresholds_outside_their_range_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
@@ -136,7 +139,8 @@ def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_pat
     finally:
         model.score_threshold = 0.05
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert isinstance(again, Detector) and again.score_threshold == 0.2
+    assert isinstance(again, Detector)
+    assert again.score_threshold == 0.2
     for name, value in again.predict(images, verbose=0).items():
         np.testing.assert_array_equal(value, expected[name], name)
     before = again.evaluate(images, labels(), verbose=0)
@@ -146,9 +150,7 @@ def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_pat
 
 def test_a_file_loads_in_a_new_process(trained, tmp_path):
     trained[0].save(tmp_path / "model.keras")
-    code = (
-        "import keras, mixer_tf, sys\nmodel = keras.saving.load_model(sys.argv[1])\nprint(type(model).__name__, model.name)"
-    )
+    code = "import keras, mixer_tf, sys\nmodel = keras.saving.load_model(sys.argv[1])\nprint(type(model).__name__, model.name)"
     result = subprocess.run([sys.executable, "-c", code, tmp_path / "model.keras"], capture_output=True, text=True)
     assert result.stdout.split() == ["Detector", trained[0].name], result.stderr[-500:]
 
@@ -174,7 +176,8 @@ def test_bfloat16_trains_and_predicts_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, images = compiled(small_detector()), pictures()
     losses = model.fit(images, labels(), epochs=10, verbose=0).history["loss"]
-    assert losses[-1] < losses[0] and model.output.dtype == "float32"
+    assert losses[-1] < losses[0]
+    assert model.output.dtype == "float32"
     assert all(value.dtype in ("float32", "int32") for value in model.predict(images, verbose=0).values())
 
 
@@ -195,7 +198,7 @@ def test_two_replicas_learn_what_one_does(strategy):
 
 
 def test_micro_batches_make_the_update_of_the_whole_batch():
-    backbone = dict(patch_size=8, num_blocks=1, hidden_dim=12, num_heads=3, mlp_dim=20)
+    backbone = {"patch_size": 8, "num_blocks": 1, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
     models = [detector(mt.create_backbone("vit_b16", SHAPE, **backbone), CLASSES, width=16) for _ in range(2)]
     models[1].set_weights(models[0].get_weights())
     models[1].accumulate_steps = 2

@@ -23,7 +23,8 @@ def test_the_coarsest_map_has_passed_the_norm_of_the_backbone():
     backbone = mt.create_backbone("cycle_mlp_b1", (64, 96, 3), stage_depths=(1, 1, 1, 1))
     levels = list(feature_pyramid(backbone, 16).values())
     model = keras.Model(backbone.input, levels)
-    assert backbone.layers[-1].name == "norm" and model.get_layer("norm") is backbone.layers[-1]
+    assert backbone.layers[-1].name == "norm"
+    assert model.get_layer("norm") is backbone.layers[-1]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,8 @@ def test_odd_sizes_fit_on_each_other(side):
 def test_every_architecture_has_a_pyramid(architecture):
     backbone = tiny_backbone(architecture, large_enough(architecture))
     shapes = list(strides_and_shapes(backbone).values())
-    assert len(shapes) == 3 and all(shape[2] == 16 for shape in shapes)
+    assert len(shapes) == 3
+    assert all(shape[2] == 16 for shape in shapes)
     assert shapes[0][0] > shapes[1][0] > shapes[2][0] >= 1
 
 
@@ -70,6 +72,8 @@ def test_pictures_too_small_for_the_pyramid_are_refused_with_the_least_size():
 
 
 def test_a_backbone_that_reads_text_is_refused():
-    encoder = mt.create_backbone("bert_base", sequence_length=7, vocab_size=23, num_blocks=1, hidden_dim=12, num_heads=3)
+    encoder = mt.create_backbone(
+        "bert_base", sequence_length=7, vocab_size=23, num_blocks=1, hidden_dim=12, num_heads=3
+    )
     with pytest.raises(ValueError, match="a detector must continue a backbone that reads pictures"):
         feature_pyramid(encoder, 16)

@@ -10,7 +10,13 @@ COLORS = {90: (250, 60, 40), 3: (40, 90, 250)}
 ODD = [  # objects that nothing can be learned from
     {"category_id": 3, "bbox": [5, 5, 0, 9], "area": 0, "iscrowd": 0},
     {"category_id": 3, "bbox": [500, 5, 20, 9], "area": 180, "iscrowd": 0},
-    {"category_id": 90, "bbox": [2, 2, 30, 20], "area": 400, "iscrowd": 1, "segmentation": {"counts": [1], "size": [9, 9]}},
+    {
+        "category_id": 90,
+        "bbox": [2, 2, 30, 20],
+        "area": 400,
+        "iscrowd": 1,
+        "segmentation": {"counts": [1], "size": [9, 9]},
+    },
     {"category_id": 4, "bbox": [2, 2, 9, 9], "area": 81, "iscrowd": 0},
 ]
 

@@ -103,7 +103,8 @@ def test_finished_run_finds_objects_in_pictures_of_all_sizes(finished, work, mon
         x, y, width, height = result["bbox"]
         image = images[result["image_id"]]
         assert min(x, y, width, height) >= 0
-        assert x + width <= image["width"] + 1e-3 and y + height <= image["height"] + 1e-3
+        assert x + width <= image["width"] + 1e-3
+        assert y + height <= image["height"] + 1e-3
         assert result["category_id"] in (3, 90)
     assert (finished / "run" / "model.keras").stat().st_mtime_ns == before
 
@@ -187,7 +188,8 @@ def test_a_detector_of_other_classes_is_refused_or_taken_without_its_scores(fini
     start = [f"initial_weights={finished / 'run' / 'model.keras'}", "image_size=48x64", "steps=1", "export=false"]
     assert run("resnet", *start) == 2
     error = capsys.readouterr().err
-    assert "skip_head" in error and error.count("\n") == 1
+    assert "skip_head" in error
+    assert error.count("\n") == 1
     assert run("resnet", *start, "skip_head=true") == 0
 
 
@@ -227,7 +229,8 @@ def test_an_annotation_file_that_is_not_cocos_ends_with_one_line(work, capsys):
     (work / "pictures").mkdir()
     assert run("resnet", "data=coco:other.json:pictures") == 2
     error = capsys.readouterr().err
-    assert "other.json" in error and error.count("\n") == 1
+    assert "other.json" in error
+    assert error.count("\n") == 1
 
 
 def test_missing_pictures_are_named_five_at_most(work, coco, capsys):
@@ -236,6 +239,8 @@ def test_missing_pictures_are_named_five_at_most(work, coco, capsys):
         path.unlink()
     assert run("resnet", "data=coco:data") == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and error.count(".png") == 5 and "7" in error
+    assert error.count("\n") == 1
+    assert error.count(".png") == 5
+    assert "7" in error
     assert run("resnet", "data=coco:data", "skip_broken=true", "steps=1", "export=false") == 0
     assert programs.metrics("run")["skipped_images"] == 7

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mixer_tf.training.detection_loss import DetectionLoss, iou_and_giou, labels_of
+from mixer_tf.heads.detector import labels_of
+from mixer_tf.training.detection_loss import DetectionLoss, iou_and_giou
 
 ROWS, COLUMNS, CLASSES, OBJECTS = 5, 7, 3, 4
 
@@ -15,7 +16,7 @@ def random_output(batch=2, seed=0):
     random = np.random.default_rng(seed)
     y, x = np.meshgrid(np.arange(ROWS), np.arange(COLUMNS), indexing="ij")
     starts = np.stack([y / ROWS, x / COLUMNS], axis=-1).reshape(-1, 2)
-    cells = np.concatenate([starts, starts + [1 / ROWS, 1 / COLUMNS]], axis=-1)
+    cells = np.concatenate([starts, starts + np.array([1 / ROWS, 1 / COLUMNS])], axis=-1)
     cells = np.tile(cells, (batch, 1, 1))
     centres = (cells[..., :2] + cells[..., 2:]) / 2
     distances = random.uniform(0.1, 0.4, (*cells.shape[:2], 4))
@@ -104,7 +105,8 @@ def test_pictures_without_objects_push_every_score_down(objects):
     with tf.GradientTape() as tape:
         loss = DetectionLoss()(labels, output)
     gradient = tape.gradient(loss, output).numpy()
-    assert (gradient[..., 8:] > 0).all() and not gradient[..., :8].any()
+    assert (gradient[..., 8:] > 0).all()
+    assert not gradient[..., :8].any()
 
 
 def test_the_gradient_reaches_the_boxes_of_the_places_that_were_chosen():
@@ -113,7 +115,8 @@ def test_the_gradient_reaches_the_boxes_of_the_places_that_were_chosen():
         loss = DetectionLoss(top_k=2)(random_labels(), output)
     gradient = tape.gradient(loss, output).numpy()
     per_picture = np.abs(gradient[..., :4]).sum(axis=-1).astype(bool).sum(axis=-1)
-    assert (per_picture > 0).all() and (per_picture <= 2 * OBJECTS).all()
+    assert (per_picture > 0).all()
+    assert (per_picture <= 2 * OBJECTS).all()
 
 
 @pytest.mark.parametrize(
