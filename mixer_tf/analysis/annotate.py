@@ -55,11 +55,11 @@ def annotate_pictures(
     root, directory = Path(path), Path(directory)
     require(model.preprocessing is not None, "model must know its preprocessing; given: a model without")
     paths = _readable(_find_pictures(root))
-    sizes = []
+    sizes: list[tuple[int, int]] = []
 
     def batch(encoded_paths):
         images = [decode_image(tf.io.read_file(name)) for name in encoded_paths]
-        sizes.extend(image.shape[:2] for image in images)
+        sizes.extend(tuple(image.shape[:2]) for image in images)
         return tf.stack([model.preprocessing(image) for image in images])
 
     names = [os.fsencode(path) for path in paths]

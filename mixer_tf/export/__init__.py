@@ -42,7 +42,8 @@ def export(
         directory: the model's folder, such as `saved_models/flowers`; its name is the model's name on the server.
         class_names: of a classifier or detector, names of the k classes, in the order of the logits.
         preprocessing: how a picture becomes the model's input; None for `model.preprocessing`.
-        activation: of a classifier, what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that loss.
+        activation: of a classifier, what makes scores of logits: `softmax`, or `sigmoid` for a model trained with that
+            loss.
         tokenizer: of a language model, that of its training (`mixer_tf.data.tokenizers`).
         top: number of pieces for each place, at most those of the vocabulary that are not special.
         serve_text: of a language model, whether to add the signatures that take text. TensorFlow Serving has their

@@ -6,6 +6,7 @@ object is decided by their own predictions (TOOD, Feng et al. 2021, arXiv 2108.0
 """
 
 import math
+import typing
 
 import keras
 from keras import layers, ops
@@ -171,7 +172,7 @@ class Detector(Model):
         >>> model.predict(images, verbose=0)["num_detections"]
     """
 
-    _RANGES = {
+    _RANGES: typing.ClassVar = {
         "score_threshold": (float, 0, 1),
         "iou_threshold": (float, 0, 1),
         "max_detections": (int, 1, math.inf),

@@ -16,7 +16,9 @@ _TINY = 1e-9
 
 @keras.saving.register_keras_serializable(package="mixer_tf")
 class DetectionLoss(keras.losses.Loss):
-    """The loss of a `mixer_tf.detector`, from its output and its labels (`mixer_tf.heads.detector.labels_of`); the mean over the pictures.
+    """The loss of a `mixer_tf.detector`, the mean over the pictures.
+
+    It takes labels as of `mixer_tf.heads.detector.labels_of` and the output of the model.
 
     Every object takes the `top_k` places in it that predict it best, by `probability ** alpha * IoU ** beta`; of two
     objects that take the same place, the one with the higher IoU has it. A place of an object should give its class the

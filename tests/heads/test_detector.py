@@ -150,7 +150,10 @@ def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_pat
 
 def test_a_file_loads_in_a_new_process(trained, tmp_path):
     trained[0].save(tmp_path / "model.keras")
-    code = "import keras, mixer_tf, sys\nmodel = keras.saving.load_model(sys.argv[1])\nprint(type(model).__name__, model.name)"
+    code = (
+        "import keras, mixer_tf, sys\nmodel = keras.saving.load_model(sys.argv[1])\n"
+        "print(type(model).__name__, model.name)"
+    )
     result = subprocess.run([sys.executable, "-c", code, tmp_path / "model.keras"], capture_output=True, text=True)
     assert result.stdout.split() == ["Detector", trained[0].name], result.stderr[-500:]
 

@@ -67,7 +67,7 @@ def large_enough(architecture):
 
 def test_pictures_too_small_for_the_pyramid_are_refused_with_the_least_size():
     backbone = mt.create_backbone("vit_b16", (16, 80, 3), num_blocks=1, hidden_dim=12, num_heads=3, mlp_dim=20)
-    with pytest.raises(ValueError, match="image_size must be at least 32x32.*coarsest stride is 32; given: 16x80"):
+    with pytest.raises(ValueError, match=r"image_size must be at least 32x32.*coarsest stride is 32; given: 16x80"):
         feature_pyramid(backbone, 16)
 
 
