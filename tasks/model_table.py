@@ -46,12 +46,24 @@ MEASURED = re.compile(
     re.DOTALL,
 )
 
+DETECTED = re.compile(
+    r"AP (?P<ap>[\d.]+), AP50 (?P<ap50>[\d.]+) on .*?, (?P<parameters>[\d,]+)\s+parameters,\s+"
+    r"(?P<time>[\d,]+ s)\s+of\s+training",
+    re.DOTALL,
+)
+
 
 def main(arguments: argparse.Namespace) -> int:
     """Write or compare the tables; the exit code."""
     old = README.read_text(encoding="utf-8")
     new = old
-    for name, table in (("models", model_table()), ("runs", run_table()), ("masked runs", masked_run_table())):
+    tables = {
+        "models": model_table(),
+        "runs": run_table(),
+        "masked runs": masked_run_table(),
+        "detection runs": detection_run_table(),
+    }
+    for name, table in tables.items():
         new = with_table(new, name, table)
     if arguments.check:
         print(
@@ -140,6 +152,16 @@ def masked_run_table() -> str:
         if run := GUESSED.search(" ".join(docstring.split())):
             rows.append((f"`{path.stem}`", *run.group("parameters", "loss", "best", "marginal", "time")))
     return markdown(("recipe", "parameters", "loss in nats", "best possible", "without looking", "training time"), rows)
+
+
+def detection_run_table() -> str:
+    """One row for every recipe whose docstring says how precisely objects are found."""
+    rows: list[tuple[str, ...]] = []
+    for path in sorted(RECIPES.glob("*.py")):
+        docstring = path.read_text(encoding="utf-8").split('"""')[1]
+        if run := DETECTED.search(" ".join(docstring.split())):
+            rows.append((f"`{path.stem}`", *run.group("parameters", "ap", "ap50", "time")))
+    return markdown(("recipe", "parameters", "AP", "AP50", "training time"), rows)
 
 
 def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -13,7 +13,7 @@ MODULES = sorted((ROOT / "mixer_tf").rglob("*.py"))
 LOWER = {  # folder -> folders of the package that it may import
     "layers": {"layers", "fused", "checks"},
     "backbones": {"backbones", "layers", "keras_fixes", "checks"},
-    "heads": {"heads", "backbones", "layers", "keras_fixes", "checks"},
+    "heads": {"heads", "backbones", "layers", "keras_fixes", "suppression", "checks"},
     "data": {"data", "checks"},
     "weights": {"weights", "layers", "data", "checks"},
     "export": {"export", "heads", "data", "checks"},

@@ -17,6 +17,7 @@ from mixer_tf.heads.pyramid import feature_pyramid
 from mixer_tf.keras_fixes import Model
 from mixer_tf.layers.activations import Activation
 from mixer_tf.layers.box_decoder import BoxDecoder
+from mixer_tf.suppression import best_objects
 
 _PRIOR = 0.01  # probability of each class at each place before training, as in RetinaNet
 _GROUPS = 16  # of the norms
@@ -35,7 +36,7 @@ def labels_of(objects):
     Example:
         >>> import numpy as np
         >>> labels_of({"boxes": np.zeros((2, 3, 4)), "classes": np.array([[4, 7, -1], [-1, -1, -1]])}).shape
-        TensorShape([2, 3, 5])
+        TensorShape([2, 4, 5])
     """
     if not isinstance(objects, dict):
         return objects
@@ -49,7 +50,8 @@ def labels_of(objects):
         boxes = boxes.to_tensor(shape=[None, None, 4])
     if hasattr(classes, "to_tensor"):
         classes = classes.to_tensor(-1)
-    return ops.concatenate([ops.cast(boxes, "float32"), ops.cast(classes, "float32")[..., None]], axis=-1)
+    labels = ops.concatenate([ops.cast(boxes, "float32"), ops.cast(classes, "float32")[..., None]], axis=-1)
+    return ops.pad(labels, [[0, 0], [0, 1], [0, 0]], constant_values=-1)  # a row also where no picture has an object
 
 
 def detector(
@@ -211,27 +213,8 @@ class Detector(Model):
         Args:
             outputs: float32 `[b, n, 8 + k]`, what `model(images)` gives.
         """
-        import tensorflow as tf
-
-        boxes, scores = outputs[..., :4], tf.sigmoid(outputs[..., 8:])
-        candidates = min(self.max_candidates, outputs.shape[1])
-        _, best = tf.math.top_k(tf.reduce_max(scores, axis=-1), candidates)
-        boxes, scores = (tf.gather(x, best, batch_dims=1) for x in (boxes, scores))
-        boxes, scores, classes, count = tf.image.combined_non_max_suppression(
-            tf.clip_by_value(boxes, 0.0, 1.0)[:, :, None],  # before they are compared: what is outside counts nowhere
-            scores,
-            max_output_size_per_class=self.max_detections,
-            max_total_size=self.max_detections,
-            iou_threshold=self.iou_threshold,
-            score_threshold=self.score_threshold,
-        )
-        is_object = tf.range(self.max_detections) < count[:, None]
-        return {
-            "boxes": tf.where(is_object[..., None], boxes, -1.0),
-            "scores": tf.where(is_object, scores, -1.0),
-            "classes": tf.where(is_object, tf.cast(classes, tf.int32), -1),
-            "num_detections": count,
-        }
+        settings = {name: getattr(self, name) for name in self._RANGES}
+        return best_objects(outputs[..., :4], outputs[..., 8:], **settings)
 
     def get_config(self):
         """The functional model's config and the thresholds."""

@@ -64,7 +64,7 @@ class DetectionLoss(keras.losses.Loss):
         """Return the loss of each picture."""
         boxes, _cells, logits = y_pred[..., :4], y_pred[..., 4:8], y_pred[..., 8:]
         objects, classes = y_true[..., :4], ops.cast(y_true[..., 4], "int32")
-        if not objects.shape[1]:  # no picture of the batch has an object, and there is nothing to take the maximum of
+        if objects.shape[1] == 0:  # no picture of the batch has an object, and there is nothing to take the maximum of
             return ops.sum(ops.softplus(logits), axis=(1, 2))
         owner, quality = self._assign(ops.stop_gradient(y_pred), objects, classes)
         labels = ops.one_hot(ops.take_along_axis(classes, owner, axis=1), logits.shape[-1]) * quality[..., None]
@@ -88,7 +88,7 @@ class DetectionLoss(keras.losses.Loss):
         best = ops.top_k(alignment, min(self.top_k, alignment.shape[-1]))[0]  # [b, m, top_k]
         chosen = (alignment >= best[..., -1:]) & (alignment > 0)
         owner = ops.argmax(ops.where(chosen, iou, -1.0), axis=1)  # [b, n]
-        chosen &= ops.expand_dims(owner, 1) == ops.arange(objects.shape[1])[:, None]
+        chosen &= ops.expand_dims(owner, 1) == ops.arange(ops.shape(objects)[1], dtype=owner.dtype)[:, None]
         alignment, iou = ops.where(chosen, alignment, 0.0), ops.where(chosen, iou, 0.0)
         best_iou, best_alignment = ops.max(iou, axis=2), ops.max(alignment, axis=2)  # [b, m]
         relative = alignment / ops.where(best_alignment > 0, best_alignment, 1.0)[..., None]  # however small both are

@@ -202,7 +202,7 @@ def _check_match(
     if not wrong:
         return
     fitting, likely = (architecture, layout.name), guess(arrays)
-    if all(layout.knows(name, HEAD_LAYERS) for name in wrong):
+    if all(layout.knows(name, HEAD_LAYERS) or is_head_layer(owner(name)) for name in wrong):
         hint = "skip_head=True keeps the model's head, or none, and leaves the file's out"
     elif likely and likely != fitting:
         hint = f"the file looks like {likely[0]} in layout {likely[1]}"

@@ -98,14 +98,13 @@ def test_what_is_behind_the_last_detection_is_minus_one(trained):
 
 def test_thresholds_change_after_training_without_building(trained):
     model, images, _ = trained
-    many = model.predict(images, verbose=0)["num_detections"]
-    model.score_threshold, model.max_detections = 0.5, 7
+    few = model.predict(images, verbose=0)["num_detections"]
+    model.score_threshold, model.iou_threshold, model.max_detections = 0.0, 1.0, 7
     try:
         found = model.predict(images, verbose=0)
         assert found["boxes"].shape == (4, 7, 4)
-        assert found["num_detections"].sum() < many.sum()
-        model.score_threshold, model.iou_threshold = 0.0, 1.0
-        assert (model.predict(images, verbose=0)["num_detections"] == 7).all()
+        assert (found["num_detections"] == 7).all()
+        assert (few < 7).all()
     finally:
         model.score_threshold, model.iou_threshold, model.max_detections = 0.05, 0.6, 100
 
@@ -184,25 +183,28 @@ def test_bfloat16_trains_and_predicts_in_float32():
     assert all(value.dtype in ("float32", "int32") for value in model.predict(images, verbose=0).values())
 
 
+def small_vit_detector():
+    """Without a BatchNormalization, which sees a part of the batch only."""
+    backbone = {"patch_size": 8, "num_blocks": 1, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
+    return detector(mt.create_backbone("vit_b16", SHAPE, **backbone), CLASSES, width=16, num_convs=1)
+
+
 def test_two_replicas_learn_what_one_does(strategy):
-    images, truth, weights, losses = pictures(), labels(), [], []
+    images, truth, losses = pictures(), labels(), []
     with strategy.scope():
-        keras.utils.set_random_seed(2)
-        several = compiled(small_detector())
-    one = compiled(small_detector())
+        several = compiled(small_vit_detector())
+    one = compiled(small_vit_detector())
     one.set_weights(several.get_weights())
     for model in (one, several):
         dataset = tf.data.Dataset.from_tensor_slices((images, truth)).batch(4, drop_remainder=True)
         losses.append([*model.fit(dataset, epochs=2, verbose=0).history["loss"], model.evaluate(dataset, verbose=0)])
-        weights.append(model.get_layer("detector_scores").kernel.numpy())
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     found = several.predict(tf.data.Dataset.from_tensor_slices(images).batch(4), verbose=0)
     assert found["boxes"].shape == (4, 100, 4)
-    np.testing.assert_allclose(losses[0][0], losses[1][0], rtol=1e-4)  # ResNet's norms see half of the batch each
 
 
 def test_micro_batches_make_the_update_of_the_whole_batch():
-    backbone = {"patch_size": 8, "num_blocks": 1, "hidden_dim": 12, "num_heads": 3, "mlp_dim": 20}
-    models = [detector(mt.create_backbone("vit_b16", SHAPE, **backbone), CLASSES, width=16) for _ in range(2)]
+    models = [small_vit_detector() for _ in range(2)]
     models[1].set_weights(models[0].get_weights())
     models[1].accumulate_steps = 2
     losses = [compiled(m).fit(pictures(), labels(), batch_size=4, epochs=2, verbose=0).history["loss"] for m in models]
