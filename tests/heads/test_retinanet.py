@@ -137,8 +137,8 @@ def test_differences_from_anchors_are_decoded_again():
     np.testing.assert_allclose(decode(encode(boxes, anchors), anchors), boxes, atol=1e-6)
 
 
-@pytest.mark.parametrize("architecture", TINY)
-def test_every_architecture_takes_the_head(architecture):
+@pytest.mark.parametrize("architecture", ["resnet", "vit", "cycle_mlp", "vip", "eanet"])  # one of each kind of pyramid
+def test_backbones_of_every_kind_take_the_head(architecture):
     shape = (32, 32, 3) if architecture == "vip" else (64, 96, 3)
     arguments = {"tile_sizes": None} if architecture == "rep_mlp_net" else {}  # as large as the maps
     model = retinanet(tiny_backbone(architecture, shape, **arguments), CLASSES)

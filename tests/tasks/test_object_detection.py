@@ -155,7 +155,7 @@ def test_mixed_bfloat16(work, few_scenes, eager):
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path, coco):
-    arguments = [*small("resnet"), f"data=coco:{coco}", "steps=24", "epochs=9", "checkpoint_every=1", "mixup=0.4"]
+    arguments = [*small("resnet"), f"data=coco:{coco}", "steps=12", "epochs=9", "checkpoint_every=1", "mixup=0.4"]
     arguments += ["export=false", "scale_jitter=(0.6, 1.6)", "evaluate_every=4"]
     folders = [tmp_path / name for name in ("unbroken", "killed")]
     for folder in folders:
@@ -165,7 +165,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path, coco):
         return programs.start(folder, "object_detection", programs.shipped("scenes_resnet"), *arguments)
 
     process = started(folders[1])
-    programs.wait_for_steps(folders[1], process, random.Random(time.time_ns()).randrange(2, 9))
+    programs.wait_for_steps(folders[1], process, random.Random(time.time_ns()).randrange(2, 7))
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
     for folder in folders:
@@ -173,15 +173,11 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path, coco):
     programs.assert_same_end(folders[1], folders[0])
 
 
-def test_a_classifier_and_a_pretrained_backbone_are_taken_without_their_heads(work, few_scenes, eager, capsys):
+def test_a_pretrained_backbone_is_taken_without_its_head(work, few_scenes, eager, capsys):
     arguments = {"stage_depths": (1, 1, 1, 1), "stage_widths": (6, 7, 8, 9), "stem_dim": 5}
-    backbone = mt.create_backbone("resnet18", (64, 64, 3), **arguments)
-    mt.classifier(backbone, 7).save("classifier.keras")
-    mt.masked_image_model(backbone).save("masked.keras")
-    for name in ("classifier", "masked"):
-        start = [f"initial_weights={name}.keras", f"output_dir={name}", "steps=1", "image_size=64", "export=false"]
-        assert run("resnet", *start) == 0
-        assert f"{name}.keras" in capsys.readouterr().out
+    mt.masked_image_model(mt.create_backbone("resnet18", (64, 64, 3), **arguments)).save("masked.keras")
+    assert run("resnet", "initial_weights=masked.keras", "steps=1", "image_size=64", "export=false") == 0
+    assert "masked.keras" in capsys.readouterr().out
 
 
 def test_a_detector_of_other_classes_is_refused_or_taken_without_its_scores(finished, work, few_scenes, eager, capsys):
@@ -233,7 +229,7 @@ def test_an_annotation_file_that_is_not_cocos_ends_with_one_line(work, capsys):
     assert error.count("\n") == 1
 
 
-def test_missing_pictures_are_named_five_at_most(work, coco, capsys):
+def test_missing_pictures_are_named_five_at_most(work, eager, capsys):
     root = write_coco(work / "data", train=12, held_out=3)
     for path in sorted((root / "train2017").iterdir())[:7]:
         path.unlink()
