@@ -15,7 +15,7 @@ from mixer_tf.layers.anchors import AnchorDecoder, decode, encode
 from mixer_tf.training.detection_loss import iou_and_giou
 from mixer_tf.training.optimizers import create_optimizer
 from mixer_tf.training.retinanet_loss import RetinaNetLoss, unmatched_objects
-from tests.backbones.tiny import TINY, tiny_backbone
+from tests.backbones.tiny import tiny_backbone
 
 keras_cv = pytest.importorskip("keras_cv", reason="keras-cv is not installed: pip install 'mixer-tf[detection]'")
 
