@@ -8,7 +8,7 @@ import pytest
 
 import mixer_tf as mt
 from mixer_tf.data.augment import Augmentation
-from mixer_tf.recipe import ImageClassification, MaskedImage, MaskedLanguage, Recipe, load
+from mixer_tf.recipe import ImageClassification, MaskedImage, MaskedLanguage, ObjectDetection, Recipe, load
 
 RECIPES = sorted((Path(__file__).parents[1] / "tasks" / "recipes").glob("*.py"))
 
@@ -125,7 +125,12 @@ def test_recipe_cannot_be_changed():
         BASE.epochs = 3
 
 
-PROGRAMS = {ImageClassification: "image_classification", MaskedImage: "masked_image", MaskedLanguage: "masked_language"}
+PROGRAMS = {
+    ImageClassification: "image_classification",
+    ObjectDetection: "object_detection",
+    MaskedImage: "masked_image",
+    MaskedLanguage: "masked_language",
+}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
