@@ -82,11 +82,12 @@ def detector(
             the pyramid.
 
     Example:
+        >>> import numpy as np
         >>> import mixer_tf as mt
         >>> model = detector(mt.create_backbone("resnet18", image_shape=(64, 96, 3)), num_classes=3, width=32)
         >>> model.output.shape  # 8 x 12 + 4 x 6 + 2 x 3 places, each with its box, itself and 3 logits
         (None, 126, 11)
-        >>> model.predict(images, verbose=0)["boxes"].shape  # doctest: +SKIP
+        >>> model.predict(np.zeros((2, 64, 96, 3)), verbose=0)["boxes"].shape
         (2, 100, 4)
     """
     check_head(backbone, num_classes, dropout=0.0)
@@ -170,8 +171,12 @@ class Detector(Model):
         max_candidates: number of places with the highest scores that are looked at.
 
     Example:
-        >>> model.score_threshold = 0.3  # whenever one likes; nothing has to be built or compiled again
-        >>> model.predict(images, verbose=0)["num_detections"]
+        >>> import numpy as np
+        >>> import mixer_tf as mt
+        >>> detector = mt.detector(mt.create_backbone("resnet18", image_shape=(64, 96, 3)), num_classes=3, width=32)
+        >>> detector.score_threshold = 0.3  # whenever one likes; nothing has to be built or compiled again
+        >>> detector.predict(np.zeros((2, 64, 96, 3)), verbose=0)["num_detections"].tolist()  # not trained yet
+        [0, 0]
     """
 
     _RANGES: typing.ClassVar = {
