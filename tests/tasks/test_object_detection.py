@@ -240,3 +240,17 @@ def test_missing_pictures_are_named_five_at_most(work, eager, capsys):
     assert "7" in error
     assert run("resnet", "data=coco:data", "skip_broken=true", "steps=1", "export=false") == 0
     assert programs.metrics("run")["skipped_images"] == 7
+
+
+def test_the_head_of_keras_cv_trains_in_the_same_program(work, few_scenes, eager):
+    pytest.importorskip("keras_cv")
+    head = ["head=retinanet", "head_width=256", "head_convs=2", "anchor_scale=2"]
+    assert run("resnet", *head, "image_size=64", "steps=1", "export=false") == 0
+    assert math.isfinite(programs.metrics("run")["AP"])
+
+
+def test_settings_of_the_other_head_are_refused(work, capsys):
+    assert run("resnet", "head=retinanet") == 2
+    assert "head_width must be 256 for head=retinanet" in capsys.readouterr().err
+    assert run("resnet", "anchor_scale=2") == 2
+    assert "anchor_scale must be 4.0 for head=anchor_free" in capsys.readouterr().err
