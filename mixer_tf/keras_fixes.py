@@ -312,8 +312,8 @@ def _global_share(model, sample_weight, examples=None):
     )
 
     entries = model._compile_loss._flat_losses
-    masked = {entry.path[0] for entry in entries if getattr(entry.loss, "is_masked", False)}
-    means = {entry.path[0] for entry in entries if entry.loss.reduction not in SUMS}
+    masked = {entry.path[:1] for entry in entries if getattr(entry.loss, "is_masked", False)}
+    means = {entry.path[:1] for entry in entries if entry.loss.reduction not in SUMS}
     replica = tf.distribute.get_replica_context()
 
     def share(weight):
@@ -324,9 +324,9 @@ def _global_share(model, sample_weight, examples=None):
         return weight * count * replica.num_replicas_in_sync / replica.all_reduce("SUM", count)
 
     def weight_of(name, weight):
-        if name in masked:
+        if (name,) in masked:
             return share(weight)
-        return grown(weight) if name in means and examples is not None else weight
+        return grown(weight) if (name,) in means and examples is not None else weight
 
     if not tree.is_nested(sample_weight):
         require(
