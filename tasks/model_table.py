@@ -83,16 +83,14 @@ def with_table(text: str, name: str, table: str) -> str:
 
 def model_table() -> str:
     """One row for every backbone, in the order of the story."""
-    with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        published = {row["backbone"]: row for row in csv.DictReader(file)}
-    names = mt.list_backbones()
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:  # most of the time is Python's
-        rows = list(pool.map(model_row, names, [published.get(name, {}) for name in names]))
-    return markdown(COLUMNS, rows)
+        return markdown(COLUMNS, list(pool.map(model_row, mt.list_backbones())))
 
 
-def model_row(name: str, published: dict[str, str]) -> tuple[str, ...]:
+def model_row(name: str) -> tuple[str, ...]:
     """The cells of one backbone."""
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        published = {row["backbone"]: row for row in csv.DictReader(file)}.get(name, {})
     builder = next(builder for builder, variants in ARCHITECTURES.values() if name in variants)
     docstring = " ".join((sys.modules[builder.__module__].__doc__ or "").split())
     paper = PAPER.search(published.get("paper") or docstring)
