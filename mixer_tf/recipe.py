@@ -34,6 +34,7 @@ class Recipe:
         steps: stop after so many updates; None for all epochs.
         learning_rate: its highest value.
         schedule: `cosine`, `linear`, `step` or `constant`.
+        milestones: epochs from which on `step` takes a tenth of the learning rate; None for 1/3 and 2/3 of the run.
         warmup_epochs: epochs in which the learning rate rises from 0; at most half of the run.
         final_learning_rate: what the schedule ends with.
         optimizer: `adamw`, `sgd` or `lamb`.
@@ -72,6 +73,7 @@ class Recipe:
     steps: int | None = None
     learning_rate: float
     schedule: str = "cosine"
+    milestones: tuple[float, ...] | None = None
     warmup_epochs: float = 0.0
     final_learning_rate: float = 0.0
     optimizer: str = "adamw"

@@ -16,9 +16,9 @@ from mixer_tf.data.detection_splits import DetectionSource, DetectionSplit, anno
 from mixer_tf.data.digits import CLASS_NAMES, split_digits
 
 TRAIN_SIZE, EVAL_SIZE = 2048, 256
-IMAGE_SIZE = 128
+IMAGE_SIZE = 96
 MAX_OBJECTS = 6
-HEIGHTS = (28, 64)  # of a digit, in pixels of a scene of 128
+HEIGHTS = (24, 52)  # of a digit, in pixels of a scene of 96
 MAX_OVERLAP = 0.2  # of two digits' boxes, as a part of the smaller one
 _TRIES = 10  # to find a place for a digit; without one the scene has a digit fewer
 _CONTRAST = 150  # least distance of a digit's colour from the ground's mean colour, of at most 442

@@ -59,6 +59,7 @@ def optimizer_of(recipe: Recipe, epoch_steps: int, total_steps: int) -> keras.op
         total_steps=total_steps,
         warmup_steps=min(round(recipe.warmup_epochs * epoch_steps), total_steps // 2),
         final=recipe.final_learning_rate,
+        milestones=recipe.milestones and tuple(epoch * epoch_steps for epoch in recipe.milestones),
     )
     rules = recipe.select(["weight_decay", "momentum", "beta_2", "clip_norm", "ema", "layer_decay"])
     return create_optimizer(recipe.optimizer, learning_rate=schedule, **rules)

@@ -10,7 +10,7 @@ from mixer_tf.recipe import ObjectDetection
 recipe = ObjectDetection(
     output_dir="runs/scenes_s2_mlp_v2",
     data="scenes",
-    image_size=128,
+    image_size=96,
     backbone="s2_mlp_v2_s7",
     backbone_arguments={
         "patch_sizes": (4, 2),
@@ -20,7 +20,7 @@ recipe = ObjectDetection(
     },
     head_width=64,
     head_convs=1,
-    batch_size=16,
+    batch_size=8,
     epochs=12,
     learning_rate=1e-3,
     warmup_epochs=0.3,

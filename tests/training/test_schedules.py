@@ -40,6 +40,13 @@ def test_step_falls_at_thirds_of_the_run():
     )
 
 
+def test_step_falls_at_its_milestones():
+    schedule = create_schedule("step", peak=0.1, total_steps=12, warmup_steps=2, milestones=(8, 11))
+    np.testing.assert_allclose(values(schedule, 2, 7, 8, 10, 11, 40), [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-6)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert values(copy, 7, 8, 11) == values(schedule, 7, 8, 11)
+
+
 def test_constant_stays():
     assert values(create_schedule("constant", peak=0.5, total_steps=9), 0, 8, 20) == [0.5, 0.5, 0.5]
 
@@ -62,6 +69,9 @@ def test_round_trip():
         ({"warmup_steps": -1}, "at least 0"),
         ({"final": 2.0}, "between 0 and its peak 1.0; given: 2.0"),
         ({"kind": "step", "final": 0.1}, "must be 0 for the step schedule"),
+        ({"milestones": (3,)}, "milestones must be None for the cosine schedule"),
+        ({"kind": "step", "milestones": (7, 4)}, "must rise, from above 0; given: 7, 4"),
+        ({"kind": "step", "milestones": (0, 4)}, "must rise, from above 0; given: 0, 4"),
     ],
 )
 def test_wrong_values(wrong, message):
