@@ -249,6 +249,19 @@ def test_a_classifier_of_the_package_gives_its_backbone_and_nothing_else(tmp_pat
     assert any(name.startswith("head/") for name in report.skipped)
 
 
+@pytest.mark.parametrize("head", [mt.detector, mt.retinanet])
+def test_a_published_classifier_gives_its_backbone_with_skip_head(tmp_path, head):
+    arguments = {"patch_size": 8, "num_blocks": 2, "hidden_dim": 16, "num_heads": 2, "mlp_dim": 24}
+    first, second = (mt.create_backbone("vit", SHAPE, **arguments) for _ in range(2))
+    path = mt.save_weights(mt.classifier(first, num_classes=7), tmp_path / "published.npz", layout="timm")
+    model = head(second, num_classes=3)
+    with pytest.raises(ValueError, match="skip_head=True"):
+        mt.load_weights(model, path)
+    assert set(mt.load_weights(model, path, skip_head=True).skipped) == {"head.bias", "head.weight"}
+    for weight in first.weights:
+        np.testing.assert_array_equal(next(w for w in model.weights if w.path == weight.path), weight)
+
+
 def test_a_detector_gives_its_backbone_to_a_classifier(tmp_path):
     model = small_detector()
     model.save(tmp_path / "detector.keras")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import keras
 
+from mixer_tf.weights.heads import is_head_layer
 from mixer_tf.weights.layout import Convention, Layout, owners
 from mixer_tf.weights.layouts import (
     as_mlp,
@@ -69,8 +70,11 @@ OWN = Layout(name="mixer_tf", convention=Convention("/", {}), modules={})
 
 
 def architecture_of(model: keras.Model) -> str | None:
-    """The architecture whose table names most of the model's layers; None when it names less than half of them."""
-    layers = owners(model)
+    """The architecture whose table names most of the layers before the head; None when it names less than half of them.
+
+    A detector's head may have more layers than a small backbone.
+    """
+    layers = [layer for layer in owners(model) if not is_head_layer(layer.name)]
     shares = {
         architecture: max(sum(map(layout.covers, layers)) for layout in layouts) / max(len(layers), 1)
         for architecture, layouts in LAYOUTS.items()
