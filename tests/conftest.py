@@ -42,6 +42,14 @@ def own_log():
     logger.handlers, logger.propagate = [], True
 
 
+@pytest.fixture
+def eager():
+    """No graphs, which a few steps are not worth."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory):
     """A vocabulary trained from the package's own sentences, 700 pieces wanted."""

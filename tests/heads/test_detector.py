@@ -129,7 +129,7 @@ def test_boxes_of_different_classes_do_not_suppress_each_other():
     assert found["classes"][0, :2].numpy().tolist() == [0, 1]
 
 
-def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_path):
+def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_path, eager):
     model, images, _ = trained
     model.score_threshold = 0.2
     try:
@@ -157,7 +157,7 @@ def test_a_file_loads_in_a_new_process(trained, tmp_path):
     assert result.stdout.split() == ["Detector", trained[0].name], result.stderr[-500:]
 
 
-def test_ragged_and_padded_labels_train_alike():
+def test_ragged_and_padded_labels_train_alike(eager):
     images, padded = pictures(), labels()
     real = padded[..., 4] >= 0
     lengths = real.sum(axis=1)
@@ -174,7 +174,7 @@ def test_ragged_and_padded_labels_train_alike():
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-def test_bfloat16_trains_and_predicts_in_float32():
+def test_bfloat16_trains_and_predicts_in_float32(eager):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, images = compiled(small_detector()), pictures()
     losses = model.fit(images, labels(), epochs=10, verbose=0).history["loss"]
@@ -203,7 +203,7 @@ def test_two_replicas_learn_what_one_does(strategy):
     assert found["boxes"].shape == (4, 100, 4)
 
 
-def test_micro_batches_make_the_update_of_the_whole_batch():
+def test_micro_batches_make_the_update_of_the_whole_batch(eager):
     models = [small_vit_detector() for _ in range(2)]
     models[1].set_weights(models[0].get_weights())
     models[1].accumulate_steps = 2

@@ -161,7 +161,7 @@ def test_it_learns_pictures_by_heart(trained):
         assert len(real) or not (scores > 0.5).any()
 
 
-def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_path):
+def test_a_file_brings_back_predictions_thresholds_and_training(trained, tmp_path, eager):
     """keras-cv's own fits no more after loading."""
     model, images, _ = trained
     model.score_threshold = 0.2
@@ -186,7 +186,7 @@ def test_a_file_loads_in_a_new_process(trained, tmp_path):
     assert result.stdout.split() == ["Detector"], result.stderr[-500:]
 
 
-def test_bfloat16_trains_and_predicts_in_float32(trained, tmp_path):
+def test_bfloat16_trains_and_predicts_in_float32(trained, tmp_path, eager):
     """keras-cv's own does not predict; its anchors would be rounded, and its layers lose the policy in a file."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     keras.utils.set_random_seed(0)
@@ -228,7 +228,7 @@ def test_boxes_of_the_padding_count_for_nothing(trained):
     assert float(RetinaNetLoss()(moved, output)) == float(RetinaNetLoss()(plain, output))
 
 
-def test_ragged_labels_have_the_loss_of_padded_ones():
+def test_ragged_labels_have_the_loss_of_padded_ones(eager):
     images, padded = pictures(), labels()
     real = padded[..., 4] >= 0
     ragged = {

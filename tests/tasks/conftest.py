@@ -21,11 +21,3 @@ def work(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", sys.argv)
     programs.prepare(monkeypatch)
     return tmp_path
-
-
-@pytest.fixture
-def eager():
-    """No graphs, which a few steps are not worth."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
