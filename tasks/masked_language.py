@@ -43,7 +43,7 @@ from mixer_tf.training.run import (
     total_steps_of,
     train,
 )
-from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
+from mixer_tf.training.run_folder import finished_metrics, require_same_data, table_of, write_json
 from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 
 
@@ -70,6 +70,7 @@ def main(recipe: MaskedLanguage) -> None:
         folder=recipe.data_dir or output / "tokens",
         **recipe.select(["sequence_length", "pair_task", "vocabulary", "vocab_size", "evaluation_share"]),
     )
+    require_same_data(recipe, source.fingerprints, write=is_chief(strategy))
     tokenizer = source.tokenizer
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
     total_steps = total_steps_of(recipe, epoch_steps)

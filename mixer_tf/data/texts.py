@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,7 @@ class TextSource:
         evaluation: The split that is never trained on.
         tokenizer: One of `mixer_tf.data.tokenizers`; None where the tokens stand for no text.
         counts: What the text files held; None where there are none.
+        fingerprints: Of `texts` and `vocabulary`, the same for the same; empty where the name alone says what is read.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TextSource:
     evaluation: TextSplit
     tokenizer: Tokenizer | None = None
     counts: TextCounts | None = None
+    fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def open_texts(
@@ -161,6 +163,7 @@ def _source(name: str, tokenizer, corpus: Corpus, evaluation_share: float, optio
         evaluation=_split("evaluation", TextExamples(corpus, held_out, special=tokenizer.special, **options), options),
         tokenizer=tokenizer,
         counts=corpus.counts,
+        fingerprints={"texts": corpus.fingerprint, "vocabulary": tokenizer.fingerprint},
     )
 
 

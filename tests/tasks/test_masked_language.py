@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 import signal
 import time
 
@@ -246,6 +247,31 @@ def test_killed_run_ends_as_if_nothing_had_happened(tmp_path):
         assert process.wait(timeout=200) == 0, (folder / "log.txt").read_text()[-3000:]
     assert programs.newest_step(folders["killed"]) == 40
     programs.assert_same_end(folders["killed"], folders["unbroken"])
+
+
+def test_broken_off_run_goes_on_with_its_own_texts_and_vocabulary_alone(work, eager, capsys):
+    """Of a run of five steps four are there, and the texts or the vocabulary are no longer what they were."""
+    names = ("lines.txt", "vocab.txt")
+    for name, lines in zip(names, (["The cat sat.", "猫は吾輩。"] * 24, WORDPIECES), strict=True):
+        (work / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    arguments = [*SMALL, "data=text:lines.txt", "vocabulary=vocab.txt", "evaluation_share=0.5", "mask_rate=0.5"]
+    arguments += ["batch_size=4", "checkpoint_every=1", "export=false"]
+    assert run(*arguments) == 0
+    (work / "run" / "metrics.json").unlink()
+    for path in sorted((work / "run" / "checkpoints").iterdir())[1:]:
+        shutil.rmtree(path)
+    capsys.readouterr()
+    for name, changed in zip(names, ("other texts;", "other vocabulary;"), strict=True):
+        before = (work / name).read_text(encoding="utf-8")
+        (work / name).write_text(before.replace("cat", "sat" if name == "lines.txt" else "dog"), encoding="utf-8")
+        assert run(*arguments) == 2
+        error = capsys.readouterr().err
+        assert changed in error
+        assert error.count("\n") == 1
+        assert programs.newest_step(work) == 4
+        (work / name).write_text(before, encoding="utf-8")
+    assert run(*arguments) == 0  # though the files are newer than the run
+    assert programs.newest_step(work) == 5
 
 
 BAD_INPUTS = {
