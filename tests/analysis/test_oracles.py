@@ -98,6 +98,14 @@ def test_guesses_of_what_may_be_replaced_are_as_sure_as_they_are_right(monkeypat
     assert abs(errors.mean()) < 4 * deviation < 0.03
 
 
+@pytest.mark.parametrize(("unit", "patch_size", "least"), [(48, 8, 12), (24, 1, 6)])
+def test_units_of_too_many_patches_are_refused_before_the_first_batch(unit, patch_size, least):
+    source = open_markov_images(image_size=(48, 96), patch_size=patch_size)  # of 8 colours: 5 rows at most
+    with pytest.raises(ValueError, match=f"patch_size must be at least {least} .* units have {unit} .*: {patch_size};"):
+        image_oracle(source, Preprocessing((48, 96)), patch_size=patch_size, unit=unit, rate=RATE)
+    image_oracle(source, Preprocessing((48, 96)), patch_size=least, unit=unit, rate=RATE)
+
+
 def test_pictures_of_another_source_are_refused():
     source, other = (open_markov_images(image_size=(8, 12), seed=seed) for seed in (20, 21))
     options = {"preprocessing": Preprocessing((8, 12)), "patch_size": 4, "unit": 4, "rate": RATE}

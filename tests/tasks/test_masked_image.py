@@ -258,6 +258,7 @@ BAD_INPUTS = {
     "no neighbours": (["neighbours=0"], "neighbours must be at least 1; given: 0"),
     "export": (["export=true"], "export must be false for masked pictures; export a classifier"),
     "probe of a chain": (["neighbours=5"], "neighbours must be 20 for data=markov, which has no labels"),
+    "small patches of a chain": (["patch_size=1"], "patch_size must be at least 2 for data=markov where units"),
     "cut chain": (["crop=0.9"], "crop must be 1 for pictures of a Markov chain; given: 0.9"),
     "mirrored chain": (["flip=true"], "flip must be false for data=markov"),
     "split of a chain": (["eval_split=test"], "eval_split must be none for data=markov"),
