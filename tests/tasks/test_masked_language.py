@@ -286,7 +286,6 @@ BAD_INPUTS = {
     "export of no text": (["export=true"], "export must be false for data=markov"),
     "nothing to fill": (["data=sentences", "fill=a cat"], "fill must have [MASK] in it; given: 'a cat'"),
     "too long to fill": (["data=sentences", "vocab_size=700", f"fill={99 * '猫'}[MASK]"], "every [MASK] must stand"),
-    "going on with BERT": (["data=sentences", "vocab_size=700", "prompt=a"], "by a causal language model alone"),
     "no pair task": (["pair_task=next"], "pair_task must be one of nsp, sop, None; given: 'next'"),
     "no vocabulary": (
         ["data=sentences", "vocabulary=no.model"],
@@ -319,12 +318,35 @@ def test_bad_input_ends_with_exit_code_2_and_one_line(name, work, capsys):
     assert not (work / "run" / "checkpoints").exists()  # nothing was trained
 
 
-@pytest.mark.parametrize("argument", ["fill=[MASK]", "pair_task=nsp", "whole_words=true"])
-def test_causal_model_refuses_what_is_for_others(work, capsys, argument):
-    assert run(*SMALL, "data=sentences", "vocab_size=700", argument, recipe=GPT2) == 2
+EARLY = {
+    "filling by GPT-2": (GPT2, "fill=[MASK]", "fill must be none for a causal model; given: [MASK]"),
+    "pairs for GPT-2": (GPT2, "pair_task=nsp", "pair_task must be none for a causal model; given: nsp"),
+    "words for GPT-2": (GPT2, "whole_words=true", "whole_words must be false for a causal model; given: True"),
+    "going on with BERT": (BERT, "prompt=a", "prompt must be none for a masked model; given: a"),
+    "no checkpoint": (BERT, "initial_weights=none.keras", "initial_weights must be an existing file; given: none"),
+    "unknown argument": (BERT, "backbone_arguments.depth=3", "takes no argument depth"),
+    "unfit argument": (BERT, "backbone_arguments.num_heads=5", "num_heads 5"),
+}
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_what_needs_no_vocabulary_is_refused_before_one_is_trained(name, work, capsys):
+    recipe, argument, sentence = EARLY[name]
+    assert run(*SMALL, "data=sentences", "vocab_size=700", argument, recipe=recipe) == 2
     error = capsys.readouterr().err
-    assert "causal" in error
+    assert sentence in error
     assert error.count("\n") == 1, error
+    assert not (work / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "question"), [(BERT, f"fill={99 * '猫'}[MASK]"), (GPT2, f"prompt={99 * '猫'}")], ids=["fill", "prompt"]
+)
+def test_questions_that_are_too_long_are_refused_before_the_texts_are_tokenized(work, capsys, recipe, question):
+    (work / "vocab.txt").write_text("\n".join(WORDPIECES) + "\n", encoding="utf-8")
+    assert run(*SMALL, "data=sentences", "vocabulary=vocab.txt", question, recipe=recipe) == 2
+    assert "tokens" in capsys.readouterr().err
+    assert not list((work / "run" / "tokens").iterdir())
 
 
 def test_refused_recipe_may_be_mended_in_the_same_folder(work, eager, capsys):
