@@ -107,7 +107,8 @@ def sentence_figures(
 
     Returns:
         `pseudo_perplexity` or `perplexity`, exp of the mean loss of a token, and `bits_per_character` and
-        `bits_per_byte` (UTF-8), the sum of the losses over the size of the texts that were scored.
+        `bits_per_byte` (UTF-8), the sum of the losses over the size of the texts that were scored, as the tokenizer
+        normalizes them.
 
     Raises:
         ValueError: if there is no token to predict.
@@ -116,7 +117,7 @@ def sentence_figures(
     scored = (packed["padding_mask"] == 1) & ~tokenizer.is_special[packed["token_ids"]]
     require(scored.any(), f"sentences must have a token to predict; given: {len(sentences)} without any")
     kept = np.where(scored, packed["token_ids"], tokenizer.special.pad)
-    texts = [text.decode("utf-8", "replace") for text in np.asarray(tokenizer.decode(kept))]
+    texts = tokenizer.decode_as_in(kept, sentences)
     loss = sum(
         _negative_log(logits, labels).sum()
         for logits, labels in _predictions(model, tokenizer, packed, scored, batch_size)

@@ -121,6 +121,18 @@ def test_wordpiece_decodes():
     assert tokenizer.decode(tf.ragged.constant([[5, 7], [0]])).numpy().tolist() == [b"the cat", b""]
 
 
+@pytest.mark.parametrize("text", ["猫は吾輩.", "the cat. the dog", "unaffable [MASK] cat"])
+def test_wordpiece_decodes_without_the_spaces_that_it_has_put(word_piece_tokenizer, text):
+    tokens = word_piece_tokenizer([text])
+    assert word_piece_tokenizer.decode(tokens).numpy()[0].decode() == text
+
+
+def test_wordpiece_decodes_with_the_spaces_of_the_text(word_piece_tokenizer):
+    texts = ["猫 は\t吾 輩 .", "The cat . Unaffable.on dog"]
+    decoded = word_piece_tokenizer.decode_as_in(word_piece_tokenizer(texts), texts)
+    assert decoded == ["猫 は 吾 輩 .", "the cat . unaffable.on dog"]
+
+
 def test_wordpiece_file(tmp_path):
     path = tmp_path / "vocab.txt"
     path.write_text("\r\n".join([*WORD_PIECES, "\u2028"]) + "\r\n", newline="")
