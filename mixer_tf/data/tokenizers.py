@@ -111,7 +111,10 @@ class SentencePieceTokenizer(_Tokenizer):
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
-            raise ValueError(f"a SentencePiece model must be readable; given: {len(model)} other bytes") from error
+            raise ValueError(
+                f"a SentencePiece model must be readable; given: {len(model)} other bytes; train one with "
+                "tasks/vocabulary.py"
+            ) from error
         pieces = tuple(processor.id_to_piece(list(range(processor.get_piece_size()))))
         special = _special_tokens(pieces, NAMES)
         controls = (special.pad, special.cls, special.sep, special.eos)

@@ -89,7 +89,9 @@ def test_words_start_after_a_space_and_in_scripts_without_spaces(tokenizer):
 
 def test_a_model_must_have_the_special_pieces(tmp_path):
     (tmp_path / "a.model").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"a\.model: a SentencePiece model must be readable; given: 8 other bytes"):
+    with pytest.raises(
+        ValueError, match=r"a\.model: a SentencePiece model must be readable; given: 8 other bytes; train"
+    ):
         open_tokenizer(tmp_path / "a.model")
     import sentencepiece
 

@@ -296,7 +296,7 @@ BAD_INPUTS = {
     "empty sentences": (["data=sentences", "sentences=empty.txt"], "a file of sentences must hold some text"),
     "backbone of pictures": (["backbone=resnet18"], "given: 'resnet18', which reads images"),
     "unknown backbone": (["backbone=bert_bas"], "nearest: bert_base"),
-    "mask rate": (["mask_rate=1.1"], "mask_rate must be greater than 0 and at most 1; given: 1.1"),
+    "mask rate": (["mask_rate=1.1"], "mask_rate must be greater than 0 and at most 1; given: 1.1; take 0.15, say"),
     "all held out": (["evaluation_share=0.6"], "evaluation_share must lie above 0 and up to 0.5; given: 0.6"),
     "batch of replicas": (["strategy=mirrored", "batch_size=13"], "given: 13; nearest: 12"),
     "batch too large": (["data=sentences", "vocab_size=700", "batch_size=5000"], "batch_size must lie in 1.."),
