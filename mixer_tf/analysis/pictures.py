@@ -28,7 +28,7 @@ def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, fl
         if metric == loss:
             _draw_levels(axes, levels or {})
         if metric.endswith("accuracy"):
-            axes.yaxis.set_major_formatter("{x:.0%}")
+            _write_percent(axes)
         axes.set_title(_title(metric), loc="left")
         axes.legend(frameon=False)
     return figure
@@ -41,12 +41,18 @@ def _draw_curves(axes, history: dict[str, np.ndarray], metric: str) -> None:
             continue
         values = history[f"{prefix}{metric}"]
         known = ~np.isnan(values)  # not every epoch need have been evaluated
-        marker = "o" if known.sum() < 25 else None
-        axes.plot(history["epoch"][known] + 1, values[known], color=color, label=label, marker=marker, markersize=3)
+        points = {"marker": "o" if known.sum() < 25 else None, "markersize": 8 if known.sum() < 4 else 3}
+        axes.plot(history["epoch"][known] + 1, values[known], color=color, label=label, **points)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e5e5e5", linewidth=0.8)
+
+
+def _write_percent(axes) -> None:
+    """As many decimals as tell the ticks apart."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(f"{{x:.{sum(high - low < span for span in (0.2, 0.02))}%}}")
 
 
 def _title(metric: str) -> str:
