@@ -24,6 +24,8 @@ def write_curves(directory: Path, metrics: Mapping[str, float]) -> Path:
 def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path:
     """Write `masked.png`: some pictures, what the model sees of them, and what it says about the hidden patches.
 
+    A caption says what the rows show, and frames which units were hidden, and how.
+
     Args:
         directory: where the picture goes.
         model: a `mixer_tf.masked_image_model` with its `preprocessing`.
@@ -33,14 +35,21 @@ def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path
     part = {name: np.asarray(tensor)[:count] for name, tensor in batch.items()}
     inputs = {name: part[name] for name in model.input}
     outputs = np.asarray(model(inputs, training=False))
-    labels, kinds = part["labels"], part["kinds"][..., None, None, None]
+    labels, kinds = part["labels"], part["kinds"]
     if labels.ndim == 3:  # classes
         true, said = _painted(labels), _painted(outputs.argmax(axis=-1))
+        asked = "mean colour in 3 bits a channel"
     else:
         true, said = _normalized_pixels(labels), _normalized_pixels(outputs)
-    guess = np.where(kinds != NOT_SCORED, said, true)
+        asked = "pixels, with mean and variance set to those of all others"
+    guess = np.where(kinds[..., None, None, None] != NOT_SCORED, said, true)
     rows = {"truth": _joined(true), "seen": _seen(model, inputs), "guess": _joined(guess)}
-    return save(draw_hidden_parts(rows), directory / "masked.png")
+    caption = (
+        f"truth: what is asked for, each patch's {asked}\nseen: the picture as the model gets it\n"
+        "guess: what it says of the framed units, beside the truth of the others"
+    )
+    side = kinds.shape[1] // part["masked_units"].shape[1]  # patches of a unit
+    return save(draw_hidden_parts(rows, kinds[:, ::side, ::side], caption), directory / "masked.png")
 
 
 def _seen(model, inputs) -> np.ndarray:

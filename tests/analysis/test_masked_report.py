@@ -44,7 +44,7 @@ def batch_of(labels):
 def drawn(monkeypatch):
     """The rows of pictures that are drawn, as arrays."""
     rows = {}
-    monkeypatch.setattr(masked_report, "draw_hidden_parts", lambda given: rows.update(given))
+    monkeypatch.setattr(masked_report, "draw_hidden_parts", lambda given, *_: rows.update(given))
     monkeypatch.setattr(masked_report, "save", lambda figure, path: path)
     return rows
 
@@ -73,6 +73,27 @@ def test_pixels_keep_their_places(drawn, tmp_path):
     patch = np.clip(128 + 50 * said[0, 0, 1].reshape(2, 2, 3), 0, 255).astype("uint8")
     np.testing.assert_array_equal(drawn["guess"][0, :, 2:4], patch)
     np.testing.assert_array_equal(drawn["guess"][0, :, :2], drawn["truth"][0, :, :2])
+
+
+@pytest.mark.parametrize(("target", "asked"), [("colors", "colour in 3 bits"), ("pixels", "each patch's pixels")])
+def test_picture_says_what_it_shows(monkeypatch, tmp_path, target, asked):
+    figures = []
+    monkeypatch.setattr(masked_report, "save", lambda figure, path: figures.append(figure))
+    random = np.random.default_rng(0)
+    labels, outputs = random.integers(0, 512, (4, 1, 3)), random.normal(size=(4, 1, 3, 512))
+    if target == "pixels":
+        labels, outputs = random.normal(size=(2, 4, 1, 3, 12)).astype("float32")
+    write_hidden_parts(tmp_path, model_that_says(outputs), batch_of(labels))
+    [figure] = figures
+    assert asked in figure.get_suptitle()
+    assert all(f"{row}: " in figure.get_suptitle() for row in ("truth", "seen", "guess"))
+    [legend] = figure.legends
+    meanings = [text.get_text() for text in legend.get_texts()]
+    assert [meaning.split(":")[0] for meaning in meanings] == ["masked", "random", "kept"]
+    colors = [handle.get_edgecolor() for handle in legend.legend_handles]
+    for axes, kinds in zip(figure.axes, np.tile(KINDS[:, 0], (3, 1)), strict=True):
+        frames = {int(frame.get_x()): frame.get_edgecolor() for frame in axes.patches}
+        assert frames == {column: colors[kind - 1] for column, kind in enumerate(kinds) if kind}
 
 
 def test_files_are_pictures(tmp_path):
