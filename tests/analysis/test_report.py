@@ -58,6 +58,8 @@ def curves(**columns):
 def test_points_of_a_run_of_one_epoch_can_be_seen():
     for axes in curves(accuracy=[0.5], val_accuracy=[0.6]).axes:
         assert axes.lines
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
         for line in axes.lines:
             assert (line.get_marker(), line.get_markersize()) == ("o", 8)
 
