@@ -67,9 +67,9 @@ def require_rate(name: str, rate: float) -> None:
     Example:
         >>> require_rate("mask_rate", 0)
         Traceback (most recent call last):
-        ValueError: mask_rate must be greater than 0 and at most 1; given: 0
+        ValueError: mask_rate must be greater than 0 and at most 1; given: 0; take 0.15, say
     """
-    require(0 < rate <= 1, f"{name} must be greater than 0 and at most 1; given: {rate}")
+    require(0 < rate <= 1, f"{name} must be greater than 0 and at most 1; given: {rate}; take 0.15, say")
 
 
 def require_folder(name: str, folder: Path) -> None:

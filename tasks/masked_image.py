@@ -13,13 +13,14 @@ import functools
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import mixer_tf as mt
 from mixer_tf import program
 from mixer_tf.analysis.masked_evaluation import evaluate_masked_pixels, evaluate_masked_tokens, marginal_of
 from mixer_tf.analysis.masked_report import write_curves, write_hidden_parts
 from mixer_tf.analysis.oracles import Oracle, image_oracle
-from mixer_tf.analysis.probes import neighbour_color_accuracy, probe_labels, require_scikit_learn
+from mixer_tf.analysis.probes import copied_color_accuracy, probe_labels, require_scikit_learn
 from mixer_tf.analysis.report import require_matplotlib
 from mixer_tf.backbones import require_backbone
 from mixer_tf.data.augment import Augmentation
@@ -153,9 +154,16 @@ def evaluate(recipe: MaskedImage, model: keras.Model, source, training, evaluati
         figures = evaluate_masked_pixels(model, evaluation())
     else:
         marginal = marginal_of(training().take(20), NUM_COLORS)
-        figures = evaluate_masked_tokens(model, evaluation(), marginal=marginal, oracle=oracle)
-        batch = next(iter(evaluation()))
-        figures["neighbour_accuracy"] = neighbour_color_accuracy(batch["labels"].numpy(), batch["kinds"].numpy())
+        asked: dict[str, list] = {"labels": [], "kinds": []}  # of all batches, which are read once
+
+        def batches():
+            for batch in evaluation():
+                for name, arrays in asked.items():
+                    arrays.append(batch[name].numpy())
+                yield batch
+
+        figures = evaluate_masked_tokens(model, batches(), marginal=marginal, oracle=oracle)
+        figures["copied_color_accuracy"] = copied_color_accuracy(*map(np.concatenate, asked.values()))
     if len(source.class_names) > 1:
         reading = {"preprocessing": model.preprocessing, "batch_size": recipe.batch_size, "seed": recipe.seed}
         figures |= probe_labels(model, source, **reading, neighbours=recipe.neighbours)

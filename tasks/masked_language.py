@@ -16,7 +16,14 @@ import keras
 
 import mixer_tf as mt
 from mixer_tf import program
-from mixer_tf.analysis.language import fill_masks, next_probability, sample_text, sentence_figures
+from mixer_tf.analysis.language import (
+    fill_masks,
+    next_probability,
+    packed_prompt,
+    packed_with_masks,
+    sample_text,
+    sentence_figures,
+)
 from mixer_tf.analysis.masked_evaluation import evaluate_masked_tokens, marginal_of
 from mixer_tf.analysis.masked_report import write_curves
 from mixer_tf.analysis.oracles import text_oracle
@@ -26,7 +33,7 @@ from mixer_tf.checks import require
 from mixer_tf.data.masked_texts import Masking, eval_masked_texts, to_fit, train_masked_texts
 from mixer_tf.data.pipeline import steps_per_epoch
 from mixer_tf.data.text_files import list_sentences
-from mixer_tf.data.texts import TextSource, held_out_texts, open_texts
+from mixer_tf.data.texts import TextSource, held_out_texts, open_texts, open_vocabulary
 from mixer_tf.data.tokenizers import Tokenizer, open_tokenizer
 from mixer_tf.heads.causal_language import is_causal
 from mixer_tf.recipe import MaskedLanguage
@@ -43,7 +50,7 @@ from mixer_tf.training.run import (
     total_steps_of,
     train,
 )
-from mixer_tf.training.run_folder import finished_metrics, table_of, write_json
+from mixer_tf.training.run_folder import finished_metrics, require_same_data, table_of, write_json
 from mixer_tf.training.strategy import is_chief, synchronize_batch_norm
 
 
@@ -63,23 +70,26 @@ def main(recipe: MaskedLanguage) -> None:
         list_sentences(recipe.sentences)  # whether there are some
     strategy = prepare(recipe)
 
-    # Texts to token ids: vocabulary and tokens are made once and kept
+    # What is wrong with the recipe shows before a vocabulary is trained, or the texts are tokenized
+    trial = untrained_model(recipe, vocab_size=8)
+    keras.utils.set_random_seed(recipe.seed)  # of which the trial has taken some numbers
     open_run(recipe, strategy)
-    source = open_texts(
-        recipe.data,
-        folder=recipe.data_dir or output / "tokens",
-        **recipe.select(["sequence_length", "pair_task", "vocabulary", "vocab_size", "evaluation_share"]),
-    )
-    tokenizer = source.tokenizer
+
+    # Texts to token ids: vocabulary and tokens are made once and kept
+    folder, tokenizer = recipe.data_dir or output / "tokens", None
+    if recipe.data != "markov":
+        tokenizer = open_vocabulary(recipe.data, folder=folder, **recipe.select(["vocabulary", "vocab_size"]))
+        require_room_for_questions(recipe, trial, tokenizer)
+    splitting = recipe.select(["sequence_length", "pair_task", "evaluation_share"])
+    source = open_texts(recipe.data, folder=folder, tokenizer=tokenizer, **splitting)
+    require_same_data(recipe, source.fingerprints, write=is_chief(strategy))
     epoch_steps = steps_per_epoch(source.train, recipe.batch_size)
     total_steps = total_steps_of(recipe, epoch_steps)
 
-    # Model: what could not be asked of it after the training is refused before
+    # Model
     with strategy.scope():
         model = language_model(recipe, source)
         compile_model(recipe, model, epoch_steps, total_steps)
-    if tokenizer is not None:
-        answers(recipe, model, tokenizer, num_tokens=1)
 
     # Token ids to batches: hidden tokens in, what stood there out
     masking = Masking(recipe.mask_rate, recipe.whole_words, causal=is_causal(model))
@@ -121,19 +131,35 @@ def main(recipe: MaskedLanguage) -> None:
     print(f"\nNext, {following(recipe, masking.causal)}")
 
 
-def language_model(recipe: MaskedLanguage, source: TextSource) -> keras.Model:
-    """Encoder or decoder with its head, and initial weights."""
-    arguments: dict = {"sequence_length": recipe.sequence_length, "vocab_size": source.vocab_size}
+def untrained_model(recipe: MaskedLanguage, vocab_size: int) -> keras.Model:
+    """Encoder or decoder with its head; what the recipe asks of the other kind is refused."""
+    start = recipe.initial_weights
+    require(start is None or Path(start).is_file(), f"initial_weights must be an existing file; given: {start}")
+    arguments: dict = {"sequence_length": recipe.sequence_length, "vocab_size": vocab_size}
     arguments |= recipe.backbone_arguments
     encoder = mt.create_backbone(recipe.backbone, **arguments)
-    if is_causal(encoder):
-        for name, none in {"pair_task": None, "whole_words": False}.items():
-            given = getattr(recipe, name)
-            require(given == none, f"{name} must be {str(none).lower()} for a causal model; given: {given}")
-        model = mt.causal_language_model(encoder)
-    else:
-        pairs = recipe.pair_task is not None
-        model = mt.masked_language_model(encoder, masked_positions=True, next_sentence=pairs)
+    needless: dict[str, object] = {"prompt": None}
+    if causal := is_causal(encoder):
+        needless = {"pair_task": None, "whole_words": False, "fill": None}
+    for name, none in needless.items():
+        given, kind = getattr(recipe, name), "causal" if causal else "masked"
+        require(given == none, f"{name} must be {str(none).lower()} for a {kind} model; given: {given}")
+    if causal:
+        return mt.causal_language_model(encoder)
+    return mt.masked_language_model(encoder, masked_positions=True, next_sentence=recipe.pair_task is not None)
+
+
+def require_room_for_questions(recipe: MaskedLanguage, model: keras.Model, tokenizer: Tokenizer) -> None:
+    """Refuse texts that the model could not be asked about after its training, as they are too long."""
+    if recipe.fill is not None:
+        packed_with_masks(model, tokenizer, *texts_to_fill(recipe))
+    if recipe.prompt is not None:
+        packed_prompt(model, tokenizer, recipe.prompt)
+
+
+def language_model(recipe: MaskedLanguage, source: TextSource) -> keras.Model:
+    """The model with its initial weights."""
+    model = untrained_model(recipe, source.vocab_size)
     if recipe.initial_weights is not None:
         mt.load_weights(model, recipe.initial_weights, skip_head=recipe.skip_head)
     if recipe.synchronized_norm:
@@ -172,19 +198,24 @@ def evaluate(recipe: MaskedLanguage, model: keras.Model, source: TextSource, mas
     return figures
 
 
-def answers(recipe: MaskedLanguage, model: keras.Model, tokenizer: Tokenizer, num_tokens: int = 50) -> str:
+def answers(recipe: MaskedLanguage, model: keras.Model, tokenizer: Tokenizer) -> str:
     """What the model puts in the place of each [MASK], whether the second text follows, how a text goes on."""
     lines = []
     if recipe.fill is not None:
-        texts = [recipe.fill] if isinstance(recipe.fill, str) else list(recipe.fill)
+        texts = texts_to_fill(recipe)
         lines += ["", " / ".join(texts)]
         for number, candidates in enumerate(fill_masks(model, tokenizer, *texts), start=1):
             lines.append(f"  [MASK] {number}:  " + "  ".join(f"{piece} {chance:.1%}" for piece, chance in candidates))
         if len(texts) == 2 and isinstance(model.output, dict):
             lines.append(f"  y = 1 (the second follows the first):  {next_probability(model, tokenizer, *texts):.1%}")
     if recipe.prompt is not None:
-        lines += ["", sample_text(model, tokenizer, recipe.prompt, num_tokens=num_tokens, seed=recipe.seed)]
+        lines += ["", sample_text(model, tokenizer, recipe.prompt, seed=recipe.seed)]
     return "\n".join(lines)
+
+
+def texts_to_fill(recipe: MaskedLanguage) -> list[str]:
+    """The one or two texts in which `fill` has [MASK]."""
+    return [recipe.fill] if isinstance(recipe.fill, str) else list(recipe.fill or ())
 
 
 def following(recipe: MaskedLanguage, causal: bool) -> str:

@@ -131,6 +131,11 @@ def masked_image_log_posteriors(
     return log_posteriors(chain, bands, unit, channel).reshape(n, height, width, chain.num_states)
 
 
+def fits_joint_states(chain: MarkovChain, unit: int) -> bool:
+    """Whether units of so many rows of patches can be followed: their joint states are few enough."""
+    return chain.num_states**unit <= MAX_JOINT_STATES
+
+
 def _nearest_visible(tokens, rate, block):
     """Distances to the nearest visible of the `tokens` on one side, the chance of each, and the chance of none."""
     masked_blocks = np.arange(tokens // block)  # whole ones on the way to it
@@ -166,7 +171,7 @@ def _check_units(chain, observed, unit):
         f"the grid must be multiples of unit {unit}; given: {height}x{width}",
     )
     require(
-        chain.num_states**unit <= MAX_JOINT_STATES,
+        fits_joint_states(chain, unit),
         f"num_states to the power of unit must be at most {MAX_JOINT_STATES}; given: {chain.num_states} and {unit}; "
         "take fewer colours or a smaller unit",
     )

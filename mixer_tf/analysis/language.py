@@ -40,10 +40,28 @@ def fill_masks(
         >>> fill_masks(model, tokenizer, "the cat sat on the [MASK] .", top=2)  # doctest: +SKIP
         [[('mat', 0.61), ('chair', 0.2)]]
     """
-    ordinary, mask = np.flatnonzero(~tokenizer.is_special), tokenizer.special.mask
+    ordinary = np.flatnonzero(~tokenizer.is_special)
     require(not is_causal(model), f"[MASK] must be filled by a model that is not causal; given: {model.name}")
     require(1 <= top <= len(ordinary), f"top must lie in 1..{len(ordinary)}, the ordinary pieces; given: {top}")
-    texts = [tokenizer([part]) for part in (text, next_text) if part is not None]
+    packed, positions = packed_with_masks(model, tokenizer, text, next_text)
+    logits = token_logits(model, packed, positions[None])[0]  # [m, v]
+    probabilities = _softmax(logits[:, ordinary])
+    best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :top]
+    return [
+        [(tokenizer.pieces[ordinary[place]], float(row[place])) for place in places]
+        for places, row in zip(best, probabilities, strict=True)
+    ]
+
+
+def packed_with_masks(
+    model: keras.Model, tokenizer: Tokenizer, text: str, next_text: str | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A text with [MASK], or two, as int32 [1, t] each, and the places of [MASK], int64 [m].
+
+    Raises:
+        ValueError: if there is no [MASK], or one stands behind the end of what the model reads.
+    """
+    texts, mask = [tokenizer([part]) for part in (text, next_text) if part is not None], tokenizer.special.mask
     packed = _packed(model, tokenizer, *texts)
     wanted = sum(int(np.sum(tokens.flat_values == mask)) for tokens in texts)
     positions = np.flatnonzero(packed["token_ids"][0] == mask)
@@ -53,13 +71,7 @@ def fill_masks(
         f"every [MASK] must stand within the {packed['token_ids'].shape[1]} tokens that the model reads; given: "
         f"{wanted}, of which {len(positions)} do; shorten the text",
     )
-    logits = token_logits(model, packed, positions[None])[0]  # [m, v]
-    probabilities = _softmax(logits[:, ordinary])
-    best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :top]
-    return [
-        [(tokenizer.pieces[ordinary[place]], float(row[place])) for place in places]
-        for places, row in zip(best, probabilities, strict=True)
-    ]
+    return packed, positions
 
 
 def next_probability(model: keras.Model, tokenizer: Tokenizer, text: str, next_text: str) -> float:
@@ -95,7 +107,8 @@ def sentence_figures(
 
     Returns:
         `pseudo_perplexity` or `perplexity`, exp of the mean loss of a token, and `bits_per_character` and
-        `bits_per_byte` (UTF-8), the sum of the losses over the size of the texts that were scored.
+        `bits_per_byte` (UTF-8), the sum of the losses over the size of the texts that were scored, as the tokenizer
+        normalizes them.
 
     Raises:
         ValueError: if there is no token to predict.
@@ -104,7 +117,7 @@ def sentence_figures(
     scored = (packed["padding_mask"] == 1) & ~tokenizer.is_special[packed["token_ids"]]
     require(scored.any(), f"sentences must have a token to predict; given: {len(sentences)} without any")
     kept = np.where(scored, packed["token_ids"], tokenizer.special.pad)
-    texts = [text.decode("utf-8", "replace") for text in np.asarray(tokenizer.decode(kept))]
+    texts = tokenizer.decode_as_in(kept, sentences)
     loss = sum(
         _negative_log(logits, labels).sum()
         for logits, labels in _predictions(model, tokenizer, packed, scored, batch_size)
@@ -151,13 +164,10 @@ def sample_text(
     require(temperature >= 0, f"temperature must be at least 0; given: {temperature}")
     require(top_k is None or top_k >= 1, f"top_k must be at least 1 or None; given: {top_k}")
     require(0 < top_p <= 1, f"top_p must be in (0, 1]; given: {top_p}")
-    tokens, length = tokenizer([prompt]), model.input["token_ids"].shape[1]
-    size = int(tokens.row_lengths()[0])
-    require(size <= length - 2, f"prompt must have at most {length - 2} tokens, what the model reads; given: {size}")
+    packed, end = packed_prompt(model, tokenizer, prompt)
+    length = packed["token_ids"].shape[1]
     random, eos = np.random.default_rng(seed), tokenizer.special.eos
     forbidden = tokenizer.is_special & (np.arange(tokenizer.vocab_size) != eos)
-    packed = _packed(model, tokenizer, tokens)
-    end = size + 1  # where [EOS] stands
     for place in range(end, min(end + num_tokens, length)):
         packed["padding_mask"][:, place:] = 0
         logits = token_logits(model, packed, np.array([[place - 1]]))[0, 0]
@@ -168,6 +178,18 @@ def sample_text(
         packed["padding_mask"][0, place] = 1
         end = place + 1
     return np.asarray(tokenizer.decode(packed["token_ids"][:, 1:end]))[0].decode("utf-8", "replace")
+
+
+def packed_prompt(model: keras.Model, tokenizer: Tokenizer, prompt: str) -> tuple[dict[str, np.ndarray], int]:
+    """A text to go on with, as int32 [1, t] each, and the place behind it.
+
+    Raises:
+        ValueError: if it is too long for the model.
+    """
+    tokens, length = tokenizer([prompt]), model.input["token_ids"].shape[1]
+    size = int(tokens.row_lengths()[0])
+    require(size <= length - 2, f"prompt must have at most {length - 2} tokens, what the model reads; given: {size}")
+    return _packed(model, tokenizer, tokens), size + 1
 
 
 def _packed(model, tokenizer, *tokens) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mixer_tf.analysis.pictures import draw_hidden_parts, draw_learning_curves, save
 from mixer_tf.analysis.report import read_history
+from mixer_tf.data.masking import NOT_SCORED
 
 LEVELS = {"marginal_loss": "without looking", "bayes_loss": "best possible"}
 
@@ -23,25 +24,41 @@ def write_curves(directory: Path, metrics: Mapping[str, float]) -> Path:
 def write_hidden_parts(directory: Path, model, batch, *, count: int = 8) -> Path:
     """Write `masked.png`: some pictures, what the model sees of them, and what it says about the hidden patches.
 
+    A caption says what the rows show, and frames which units were hidden, and how.
+
     Args:
         directory: where the picture goes.
-        model: a `mixer_tf.masked_image_model`.
+        model: a `mixer_tf.masked_image_model` with its `preprocessing`.
         batch: of `mixer_tf.data.masked_images.eval_masked_images`, whose labels are colours or pixels.
         count: number of pictures at most.
     """
-    from mixer_tf.data.masking import MASKED, NOT_SCORED, RANDOM
-
     part = {name: np.asarray(tensor)[:count] for name, tensor in batch.items()}
-    outputs = np.asarray(model({name: part[name] for name in model.input}, training=False))
-    labels, kinds = np.asarray(batch["labels"]), part["kinds"][..., None, None, None]
+    inputs = {name: part[name] for name in model.input}
+    outputs = np.asarray(model(inputs, training=False))
+    labels, kinds = part["labels"], part["kinds"]
     if labels.ndim == 3:  # classes
         true, said = _painted(labels), _painted(outputs.argmax(axis=-1))
+        asked = "mean colour in 3 bits a channel"
     else:
         true, said = _normalized_pixels(labels), _normalized_pixels(outputs)
-    other, true = np.roll(true, 1, axis=0)[:count], true[:count]  # parts of the picture before it in the batch
-    seen = np.select([kinds == MASKED, kinds == RANDOM], [np.uint8(128), other], true)
-    rows = {"truth": true, "seen": seen, "guess": np.where(kinds != NOT_SCORED, said, true)}
-    return save(draw_hidden_parts({name: _joined(patches) for name, patches in rows.items()}), directory / "masked.png")
+        asked = "pixels, with mean and variance set to those of all others"
+    guess = np.where(kinds[..., None, None, None] != NOT_SCORED, said, true)
+    rows = {"truth": _joined(true), "seen": _seen(model, inputs), "guess": _joined(guess)}
+    caption = (
+        f"truth: what is asked for, each patch's {asked}\nseen: the picture as the model gets it\n"
+        "guess: what it says of the framed units, beside the truth of the others"
+    )
+    side = kinds.shape[1] // part["masked_units"].shape[1]  # patches of a unit
+    return save(draw_hidden_parts(rows, kinds[:, ::side, ::side], caption), directory / "masked.png")
+
+
+def _seen(model, inputs) -> np.ndarray:
+    """The pictures with the tile in its places, as the backbone gets them, in colours: uint8 [n, H, W, 3]."""
+    import keras
+
+    covered = keras.Model(model.input, model.get_layer("mask_tile").output)(inputs)
+    pixels = np.asarray(covered) * model.preprocessing.std + model.preprocessing.mean
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
 def _painted(classes: np.ndarray) -> np.ndarray:

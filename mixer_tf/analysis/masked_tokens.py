@@ -27,8 +27,7 @@ class MaskedTokenResult:
             exponential, `masked_accuracy` and `masked_top_5_accuracy` shares in [0, 1]; all but the perplexity also by
             what the model saw of the token, as in `masked_loss_masked`, `masked_loss_random` and `masked_loss_kept`,
             for kinds that occur. With an oracle `bayes_loss`, its loss on the same tokens; `gap`, how much the model's
-            is above that; `gap_standard_error`, for which the sequences are the independent draws; and `marginal_loss`
-            if it was given.
+            is above that; and `gap_standard_error`, for which the sequences are the independent draws.
     """
 
     num_tokens: int
@@ -39,9 +38,6 @@ class MaskedTokenResult:
 class MaskedTokenFigures:
     """Adds up the figures batch by batch, so that no two batches of logits are held at a time.
 
-    Args:
-        marginal_loss: loss of a model that looks at no token, for the result; None where it is not known.
-
     Example:
         >>> figures = MaskedTokenFigures()
         >>> logits = np.log([[[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]]])
@@ -50,8 +46,7 @@ class MaskedTokenFigures:
         2.0
     """
 
-    def __init__(self, *, marginal_loss: float | None = None):
-        self._marginal_loss = marginal_loss
+    def __init__(self):
         self._sums = np.zeros((4, 1 + len(KINDS)))  # tokens, loss, right, among the first five; by kind
         self._sequences: list[np.ndarray] = []  # [tokens, loss of the oracle, gap] of each sequence
         self._has_oracle: bool | None = None
@@ -99,8 +94,6 @@ class MaskedTokenFigures:
         metrics = self._by_kind()
         if self._has_oracle:
             metrics |= {"bayes_loss": float(sequences[:, 1].sum() / count), **_gap(sequences)}
-        if self._marginal_loss is not None:
-            metrics["marginal_loss"] = float(self._marginal_loss)
         return MaskedTokenResult(int(count), len(sequences), metrics)
 
     def _by_kind(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixer_tf.analysis.bayes import SHARES, masked_image_log_posteriors, masked_log_posteriors
+from mixer_tf.analysis.bayes import SHARES, fits_joint_states, masked_image_log_posteriors, masked_log_posteriors
 from mixer_tf.checks import require
 from mixer_tf.data.masking import NOT_SCORED
 
@@ -56,10 +56,17 @@ def image_oracle(source, preprocessing, *, patch_size: int, unit: int, rate: flo
         rate: probability that a unit is hidden.
 
     Raises:
-        ValueError: if the preprocessing cuts the pictures, whose patches would not stay whole.
+        ValueError: if the preprocessing cuts the pictures, whose patches would not stay whole, or a unit has too many
+            rows of patches for its joint states.
     """
     from mixer_tf.data.masked_images import color_classes
 
+    sizes = [size for size in range(1, unit + 1) if unit % size == 0 and fits_joint_states(source.chain, unit // size)]
+    require(
+        patch_size >= sizes[0],
+        f"patch_size must be at least {sizes[0]} for data=markov where units have {unit} pixels, or the best possible "
+        f"loss cannot be computed; given: {patch_size}; raise it, or take target=pixels or pictures of your own",
+    )
     require(preprocessing.crop == 1, f"crop must be 1 for pictures of a Markov chain; given: {preprocessing.crop}")
 
     def masked(batch):

@@ -11,6 +11,11 @@ import numpy as np
 from mixer_tf.analysis.classification import ClassificationResult
 
 BLUE, RED, GREY = "#2166ac", "#d6604d", "#777777"
+FRAMES = {  # kinds of units, as in `mixer_tf.data.masking`
+    1: ("#00a0ff", "masked: under the learned tile"),
+    2: ("#ff2020", "random: a unit of another picture"),
+    3: ("#00c000", "kept: asked for as well"),
+}
 
 
 def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, float] | None = None):
@@ -28,7 +33,7 @@ def draw_learning_curves(history: dict[str, np.ndarray], levels: Mapping[str, fl
         if metric == loss:
             _draw_levels(axes, levels or {})
         if metric.endswith("accuracy"):
-            axes.yaxis.set_major_formatter("{x:.0%}")
+            _write_percent(axes)
         axes.set_title(_title(metric), loc="left")
         axes.legend(frameon=False)
     return figure
@@ -41,12 +46,18 @@ def _draw_curves(axes, history: dict[str, np.ndarray], metric: str) -> None:
             continue
         values = history[f"{prefix}{metric}"]
         known = ~np.isnan(values)  # not every epoch need have been evaluated
-        marker = "o" if known.sum() < 25 else None
-        axes.plot(history["epoch"][known] + 1, values[known], color=color, label=label, marker=marker, markersize=3)
+        points = {"marker": "o" if known.sum() < 25 else None, "markersize": 8 if known.sum() < 4 else 3}
+        axes.plot(history["epoch"][known] + 1, values[known], color=color, label=label, **points)
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e5e5e5", linewidth=0.8)
+
+
+def _write_percent(axes) -> None:
+    """As many decimals as tell the ticks apart."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(f"{{x:.{sum(high - low < span for span in (0.2, 0.02))}%}}")
 
 
 def _title(metric: str) -> str:
@@ -113,17 +124,37 @@ def draw_most_wrong(result: ClassificationResult, pictures: Sequence[np.ndarray]
     return figure
 
 
-def draw_hidden_parts(rows: Mapping[str, np.ndarray]):
-    """Pictures of the same place in different states, a row for each state: `{"original": uint8 [n, H, W, 3], ...}`."""
-    count = len(next(iter(rows.values())))
-    figure = new_figure(1.4 * count + 1, 1.5 * len(rows))
+def draw_hidden_parts(rows: Mapping[str, np.ndarray], kinds: np.ndarray, caption: str):
+    """Pictures of the same place in different states, with frames around the units that were asked for.
+
+    Args:
+        rows: for each state a row of pictures of any size: `{"truth": uint8 [n, H, W, 3], ...}`.
+        kinds: of each unit, int [n, h, w], as in `mixer_tf.data.masking`; 0 has no frame.
+        caption: what the rows show.
+    """
+    from matplotlib.patches import Patch
+
+    count, height, width = kinds.shape
+    figure = new_figure(max(7.0, 1.4 * count + 1), 1.5 * len(rows) + 1)
+    figure.suptitle(caption, fontsize=9, x=0.01, ha="left")
     grid = figure.subplots(len(rows), count, squeeze=False)
     for line, (name, pictures) in zip(grid, rows.items(), strict=True):
-        for axes, picture in zip(line, pictures, strict=True):
-            axes.imshow(picture, interpolation="nearest")
+        for axes, picture, units in zip(line, pictures, kinds, strict=True):
+            axes.imshow(picture, interpolation="nearest", extent=(0, width, height, 0))
             axes.set(xticks=[], yticks=[])
+            _draw_frames(axes, units)
         line[0].set_ylabel(name)
+    meanings = [Patch(fill=False, edgecolor=color, label=label, linewidth=1.5) for color, label in FRAMES.values()]
+    figure.legend(handles=meanings, loc="outside lower left", ncols=len(meanings), frameon=False, fontsize=9)
     return figure
+
+
+def _draw_frames(axes, units: np.ndarray) -> None:
+    from matplotlib.patches import Rectangle
+
+    for row, column in np.argwhere(units):
+        color, _ = FRAMES[int(units[row, column])]
+        axes.add_patch(Rectangle((column + 0.05, row + 0.05), 0.9, 0.9, fill=False, edgecolor=color, linewidth=1.2))
 
 
 def save(figure, path: Path) -> Path:

@@ -154,7 +154,7 @@ def nearest_neighbour_probe(train_features, train_labels, test_features, test_la
     return float(right / len(test))
 
 
-def neighbour_color_accuracy(labels: np.ndarray, kinds: np.ndarray) -> float:
+def copied_color_accuracy(labels: np.ndarray, kinds: np.ndarray) -> float:
     """How often the nearest patch that was not selected has the colour of the one to predict.
 
     Mean colours are smooth: a masked image model has learned little as long as it is no better than this copy.
@@ -171,7 +171,7 @@ def neighbour_color_accuracy(labels: np.ndarray, kinds: np.ndarray) -> float:
         ValueError: if the shapes differ or no patch is to be predicted.
 
     Example:
-        >>> neighbour_color_accuracy(np.array([[[5, 5, 9, 8]]]), np.array([[[0, 1, 1, 0]]]))
+        >>> copied_color_accuracy(np.array([[[5, 5, 9, 8]]]), np.array([[[0, 1, 1, 0]]]))
         0.5
     """
     labels, kinds = np.asarray(labels), np.asarray(kinds)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
 import itertools
 import json
 import logging
@@ -42,6 +44,14 @@ class Corpus:
     sentence_starts: np.ndarray
     document_starts: np.ndarray
     counts: TextCounts
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The same for the same tokens, wherever and whenever their files were written."""
+        digest = hashlib.sha256()
+        for array in (self.token_ids, self.sentence_starts, self.document_starts):
+            digest.update(array.data)
+        return digest.hexdigest()[:16]
 
 
 def tokenize_files(files: str | Path | Iterable[str | Path], tokenizer, folder: str | Path) -> Corpus:

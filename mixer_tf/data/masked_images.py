@@ -39,8 +39,8 @@ def train_masked_images(
     """Make the endless stream of training batches, in the order of `pipeline.train_dataset`.
 
     Each unit is selected with probability `rate`, on its own. Of the selected, 80 % are to be covered by the model's
-    tile, 10 % show the same unit of the picture before it in this worker's share of the batch, and 10 % are left as
-    they are; in a share of one picture those 10 % are covered, too.
+    tile, 10 % show the same unit of another picture of this worker's share of the batch, each of another one as far as
+    there are so many, and 10 % are left as they are; in a share of one picture the replaced are covered, too.
 
     Args:
         split: What to read; its labels are not used.
@@ -209,20 +209,38 @@ class _Task:
         """Of one picture: its pixels in [0, 255] and as the model gets them, [H, W, 3]."""
         height, width = self.preprocessing.image_size
         kinds = draw_kinds([height // self.unit, width // self.unit], seed, self.rate)
-        return {"image": image, "kinds": kinds, "labels": _LABELS[self.target](pixels, self.patch_size)}
+        first_other = tf.random.stateless_uniform([], tf.random.fold_in(seed, 1), 0, 2**30, tf.int32)
+        labels = _LABELS[self.target](pixels, self.patch_size)
+        return {"image": image, "kinds": kinds, "labels": labels, "first_other": first_other}
 
     def batch(self, examples: Batch) -> Batch:
         """Put units of other pictures in, and spread the kinds of units over their patches."""
-        kinds, image = examples["kinds"], examples["image"]
+        kinds = examples["kinds"]
         alone = tf.shape(kinds)[0] == 1
         kinds = tf.where(alone & (kinds == RANDOM), MASKED, kinds)  # there is no other picture to take a unit of
-        replaced = _spread(kinds == RANDOM, self.unit)[..., tf.newaxis]
         return {
-            "image": tf.where(replaced, tf.roll(image, 1, axis=0), image),
+            "image": _replaced(examples["image"], kinds == RANDOM, examples["first_other"], self.unit),
             "masked_units": tf.cast(kinds == MASKED, tf.int32),
             "labels": examples["labels"],
             "kinds": _spread(kinds, self.unit // self.patch_size),
         }
+
+
+def _replaced(image: tf.Tensor, units: tf.Tensor, first_other: tf.Tensor, size: int) -> tf.Tensor:
+    """Pictures [b, H, W, 3] whose chosen units, bool [b, h, w], are those of other pictures.
+
+    Each place of a picture has its own other one, in turn from `first_other` on, int32 [b]: units of the same would go
+    on beside each other, and so tell that they were put in. The best possible loss takes them as independent.
+    """
+    height, width = image.shape[1:3]
+    pieces = tf.reshape(image, [-1, height, width // size, size, 3])  # of rows of pixels
+    places = tf.where(tf.repeat(units, size, axis=1))  # [n, 3]
+    picture, row, column = tf.unstack(places, axis=1)
+    count = tf.shape(image, out_type=tf.int64)[0]
+    turn = tf.gather(tf.cast(first_other, tf.int64), picture) + row // size * (width // size) + column
+    other = (picture - 1 - turn % tf.maximum(count - 1, 1)) % count
+    shown = tf.gather_nd(pieces, tf.stack([other, row, column], axis=1))
+    return tf.reshape(tf.tensor_scatter_nd_update(pieces, places, shown), tf.shape(image))
 
 
 def _patches(pixels: tf.Tensor, size: int) -> tf.Tensor:

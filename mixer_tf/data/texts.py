@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,7 @@ class TextSource:
         evaluation: The split that is never trained on.
         tokenizer: One of `mixer_tf.data.tokenizers`; None where the tokens stand for no text.
         counts: What the text files held; None where there are none.
+        fingerprints: Of `texts` and `vocabulary`, the same for the same; empty where the name alone says what is read.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TextSource:
     evaluation: TextSplit
     tokenizer: Tokenizer | None = None
     counts: TextCounts | None = None
+    fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def open_texts(
@@ -104,7 +106,6 @@ def open_texts(
         >>> source.train.read(tf.constant(0, tf.int64), tf.constant([0, 1], tf.int64))["token_ids"].shape
         TensorShape([32])
     """
-    kind, _, rest = data.partition(":")
     _check(sequence_length, pair_task, evaluation_share, short_share)
     require(tokenizer is None or vocabulary is None, "tokenizer and vocabulary must not both be given; leave one out")
     if data == "markov":
@@ -114,21 +115,32 @@ def open_texts(
             pair_task is None, f"pair_task must be none for data=markov, which has no sentences; given: {pair_task}"
         )
         return open_markov_text(sequence_length)
-    if data == "sentences":
-        files = find_text_files(SENTENCES)
-    elif kind == "text" and rest:
-        files = find_text_files(rest)
-    else:
-        raise ValueError(f"data must be markov, sentences or text:FILE_OR_FOLDER; given: {data!r}; choose one")
-    folder = Path(folder).expanduser()
-    require_folder("data_dir, where tokens are kept,", folder)
-    if vocabulary is not None:
-        tokenizer = open_tokenizer(vocabulary)
-    elif tokenizer is None:
-        tokenizer = _own_vocabulary(files, folder, vocab_size)
-    corpus = tokenize_files(files, tokenizer, folder)
+    if tokenizer is None:
+        tokenizer = open_vocabulary(data, folder=folder, vocabulary=vocabulary, vocab_size=vocab_size)
+    corpus = tokenize_files(_files_of(data), tokenizer, _kept_in(folder))
     options = {"sequence_length": sequence_length, "pair_task": pair_task, "short_share": short_share}
     return _source(data, tokenizer, corpus, evaluation_share, options)
+
+
+def open_vocabulary(
+    data: str, *, folder: str | Path, vocabulary: str | Path | None = None, vocab_size: int = 8000
+) -> Tokenizer:
+    """Open the vocabulary for texts, or train one from them, which is kept: what `open_texts` does first.
+
+    Args:
+        data: `sentences` or `text:FILE_OR_FOLDER`.
+        folder: Where a vocabulary that is trained is kept.
+        vocabulary: Its file; None to train one.
+        vocab_size: Of a vocabulary that is trained.
+
+    Raises:
+        ValueError: As for `open_texts`.
+    """
+    files, folder = _files_of(data), _kept_in(folder)
+    if vocabulary is not None:
+        return open_tokenizer(vocabulary)
+    path = folder / f"vocabulary_{vocab_size}_{fingerprint(files)}.model"
+    return open_tokenizer(path) if path.is_file() else train_vocabulary(files, path, vocab_size=vocab_size)
 
 
 def held_out_texts(source: TextSource, count: int = 16) -> list[str]:
@@ -161,6 +173,7 @@ def _source(name: str, tokenizer, corpus: Corpus, evaluation_share: float, optio
         evaluation=_split("evaluation", TextExamples(corpus, held_out, special=tokenizer.special, **options), options),
         tokenizer=tokenizer,
         counts=corpus.counts,
+        fingerprints={"texts": corpus.fingerprint, "vocabulary": tokenizer.fingerprint},
     )
 
 
@@ -192,9 +205,19 @@ def _held_out(corpus: Corpus, share: float) -> np.ndarray:
     return held_out
 
 
-def _own_vocabulary(files: list[Path], folder: Path, vocab_size: int):
-    path = folder / f"vocabulary_{vocab_size}_{fingerprint(files)}.model"
-    return open_tokenizer(path) if path.is_file() else train_vocabulary(files, path, vocab_size=vocab_size)
+def _files_of(data: str) -> list[Path]:
+    kind, _, rest = data.partition(":")
+    if data == "sentences":
+        return find_text_files(SENTENCES)
+    if kind == "text" and rest:
+        return find_text_files(rest)
+    raise ValueError(f"data must be markov, sentences or text:FILE_OR_FOLDER; given: {data!r}; choose one")
+
+
+def _kept_in(folder: str | Path) -> Path:
+    folder = Path(folder).expanduser()
+    require_folder("data_dir, where tokens are kept,", folder)
+    return folder
 
 
 def _check(sequence_length: int, pair_task: str | None, evaluation_share: float, short_share: float) -> None:

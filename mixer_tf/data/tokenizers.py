@@ -33,6 +33,7 @@ _CJK = (
     r"\x{2B820}-\x{2CEAF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]"
 )
 _PUNCTUATION = r"[!-/:-@\[-`{-~\p{P}]"
+_OPENING, _CLOSING = r"[\p{Ps}\p{Pi}]", r"[.,:;!?%\p{Pe}\p{Pf}、。・…！？]"  # mostly without a space inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,10 @@ class SentencePieceTokenizer(_Tokenizer):
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
-            raise ValueError(f"a SentencePiece model must be readable; given: {len(model)} other bytes") from error
+            raise ValueError(
+                f"a SentencePiece model must be readable; given: {len(model)} other bytes; train one with "
+                "tasks/vocabulary.py"
+            ) from error
         pieces = tuple(processor.id_to_piece(list(range(processor.get_piece_size()))))
         special = _special_tokens(pieces, NAMES)
         controls = (special.pad, special.cls, special.sep, special.eos)
@@ -143,6 +147,10 @@ class SentencePieceTokenizer(_Tokenizer):
     def decode(self, token_ids) -> tf.Tensor:
         """Join ids, int [n, t] or ragged, to strings [n]; control symbols vanish."""
         return self._detokenize(_ragged(token_ids))
+
+    def decode_as_in(self, token_ids, texts) -> list[str]:
+        """What `decode` gives of the ids of these texts; its spaces are those of the texts already."""
+        return _strings(self.decode(token_ids))
 
     def save(self, folder: str | Path) -> Path:
         """Write `vocabulary.model` into a folder."""
@@ -192,7 +200,21 @@ class WordPieceTokenizer(_Tokenizer):
         return tf.cast(self._wordpiece.tokenize(words).merge_dims(1, 2), tf.int32)
 
     def decode(self, token_ids) -> tf.Tensor:
-        """Join ids, int [n, t] or ragged, to strings [n] with a space between words; all but [MASK], [UNK] vanish."""
+        """Join ids, int [n, t] or ragged, to strings [n]; all but [MASK], [UNK] vanish.
+
+        Where a space was is not known: one is put between words, but none beside CJK characters and punctuation that
+        mostly has none.
+        """
+        x = tf.strings.regex_replace(self._joined(token_ids), f" ?({_CJK}) ?", r"\1")
+        return tf.strings.regex_replace(tf.strings.regex_replace(x, f" ({_CLOSING})", r"\1"), f"({_OPENING}) ", r"\1")
+
+    def decode_as_in(self, token_ids, texts) -> list[str]:
+        """What `decode` gives of the ids of these texts, with spaces where the texts have them."""
+        cleaned = _strings(self._cleaned(tf.convert_to_tensor(texts, tf.string)))
+        return list(map(_spaced_as_in, cleaned, _strings(self._joined(token_ids))))
+
+    def _joined(self, token_ids) -> tf.Tensor:
+        """A space between all words, and between those that only the tokenizer has parted."""
         token_ids = _ragged(token_ids)
         special = self.special
         written = ~self.is_special
@@ -210,15 +232,18 @@ class WordPieceTokenizer(_Tokenizer):
 
     def _spaced(self, texts: tf.Tensor) -> tf.Tensor:
         """BERT's basic tokenizer: the words of each text, one space or more between them."""
+        return tf.strings.regex_replace(self._cleaned(texts), f"({_CJK}|{_PUNCTUATION}|{_MARK})", r" \1 ")
+
+    def _cleaned(self, texts: tf.Tensor) -> tf.Tensor:
+        """The texts without control characters, in lower case if so wished, and with a mark for [MASK]."""
         replace = tf.strings.regex_replace
         x = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", replace_control_characters=False)
-        x = replace(replace(x, _MARK, ""), r"\[MASK\]", f" {_MARK} ")
+        x = replace(replace(x, _MARK, ""), r"\[MASK\]", _MARK)
         x = replace(replace(x, _DROPPED, ""), _SPACES, " ")
-        x = replace(x, f"({_CJK})", r" \1 ")
         if self._lower_case:
             x = self._text.normalize_utf8(tf.strings.lower(x, encoding="utf-8"), "NFD")
             x = replace(x, r"\p{Mn}", "")
-        return replace(x, f"({_PUNCTUATION})", r" \1 ")
+        return x
 
 
 Tokenizer = SentencePieceTokenizer | WordPieceTokenizer
@@ -310,6 +335,20 @@ def _starts_word(piece: str) -> bool:
     if not (first.isalnum() or unicodedata.combining(first)):
         return True  # a space or punctuation
     return unicodedata.name(first, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"))
+
+
+def _spaced_as_in(text: str, words: str) -> str:
+    """Words of a text, of which some may be missing, with a space before one only if it has one in the text."""
+    parts, place = [], 0
+    for word in words.split():
+        found = text.find(word, place)
+        parts.append(f" {word}" if found > 0 and text[found - 1] == " " else word)
+        place = max(place, found + len(word))
+    return "".join(parts).strip()
+
+
+def _strings(texts: tf.Tensor) -> list[str]:
+    return [text.decode("utf-8", "replace") for text in texts.numpy()]
 
 
 def _ragged(token_ids) -> tf.RaggedTensor:

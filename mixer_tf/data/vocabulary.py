@@ -50,7 +50,8 @@ def train_vocabulary(
 ) -> SentencePieceTokenizer:
     """Train a unigram vocabulary (arXiv 1804.10959) with the six special pieces and one piece for every byte.
 
-    The same texts in the same order give the same file, byte by byte. It is written aside and renamed.
+    The same texts in the same order give the same file, byte by byte. It is written aside and renamed. Another
+    vocabulary is not overwritten, as models may have been trained with it.
 
     Args:
         files: Text files, and folders of `*.txt` files; streamed.
@@ -63,8 +64,9 @@ def train_vocabulary(
         The tokenizer of the new vocabulary.
 
     Raises:
-        ValueError: If a file is missing or no text, the vocabulary's folder cannot be made, an argument is out of
-            range, or vocab_size is less than the special pieces, bytes and characters need.
+        ValueError: If a file is missing or no text, the vocabulary's folder cannot be made, its file holds another
+            vocabulary, an argument is out of range, or vocab_size is less than the special pieces, bytes and characters
+            need.
     """
     _, sentencepiece = import_text_packages()
     path = Path(path).expanduser()
@@ -87,6 +89,11 @@ def train_vocabulary(
     except RuntimeError as error:
         raise _one_line(error, vocab_size) from error
     tokenizer = SentencePieceTokenizer(model.getvalue())
+    require(
+        not path.exists() or path.read_bytes() == model.getvalue(),
+        f"a vocabulary's file must not hold another one already; given: {path}; name another file, or remove this one "
+        "if no model needs it",
+    )
     _write(path, model.getvalue())
     _log.info("%s: %d pieces of %d wanted, from %s", path, tokenizer.vocab_size, vocab_size, counts)
     return tokenizer

@@ -33,7 +33,8 @@ def export(
     A language model has `serve_text`, which is also its `serving_default`: it takes `text` (string `[b]`) and gives
     `pieces` (string) and `probabilities` (float32), both `[b, m, top]`, for each of the m places of [MASK], or of a
     causal model for the one place that comes next; where a text of the batch has fewer, `""` and 0. Special tokens are
-    not among them, and what the model is too short for is cut off. `serve_tokens` takes the model's inputs (int32
+    not among them. Of a text that is too long for the model the end is cut off, with any [MASK] in it; of a causal
+    model the beginning, as the text is to go on. `serve_tokens` takes the model's inputs (int32
     `[b, t]`), texts between [CLS] and [EOS], and gives `token_ids` and `probabilities`. A model of pairs has
     `serve_pairs`, with `next_text` and the probability `is_next` (float32 `[b]`) besides.
 

@@ -41,7 +41,10 @@ def _add_text(archive, model, tokenizer, top) -> None:
         return {"pieces": tf.where(real, tf.gather(pieces, token_ids), ""), "probabilities": probabilities}
 
     def serve_text(text):
-        packed = pack_texts(tokenizer(text), special=tokenizer.special, length=length)
+        tokens = tokenizer(text)
+        if is_causal(model):
+            tokens = tokens[:, 2 - length :]  # what comes next follows from the end
+        packed = pack_texts(tokens, special=tokenizer.special, length=length)
         return in_words(*_best(model, tokenizer, packed, top)[0])
 
     def serve_pairs(text, next_text):

@@ -22,7 +22,7 @@ from mixer_tf.training.strategy import create_strategy, is_chief, require_divisi
 
 OF_THE_DATA = {  # figures that no weights change
     *("scored_tokens", "marginal_loss", "bayes_loss", "pair_share"),
-    *("neighbour_accuracy", "corpus_tokens", "replaced_bytes"),
+    *("copied_color_accuracy", "corpus_tokens", "replaced_bytes"),
 }
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -54,6 +55,31 @@ def create_run_folder(recipe: Recipe) -> Path:
     require_folder("output_dir", folder)
     write_json(folder / "recipe.json", {**dataclasses.asdict(recipe), "versions": _versions()})
     return folder
+
+
+def require_same_data(recipe: Recipe, fingerprints: Mapping[str, str], *, write: bool = True) -> None:
+    """Note in `data.json` what data a run begins with; a run that goes on must find the same again.
+
+    Args:
+        recipe: of the run.
+        fingerprints: by the name of what each tells apart, such as `{"texts": "5f0c", "vocabulary": "97a1"}`.
+        write: whether to note them; of several workers one does.
+
+    Raises:
+        ValueError: if the run has a checkpoint, and began with others.
+    """
+    folder = Path(recipe.output_dir)
+    file = folder / "data.json"
+    begun = complete_checkpoints(folder / "checkpoints") and file.exists()
+    noted = json.loads(file.read_text(encoding="utf-8")) if begun else fingerprints
+    other = [name for name, value in fingerprints.items() if noted.get(name) != value]
+    require(
+        not other,
+        f"output_dir must hold a run on the same {' and '.join(fingerprints)}; given: {folder}, begun with other "
+        f"{' and other '.join(other)}; take another output_dir, or give back what it began with",
+    )
+    if write and fingerprints and not begun:
+        write_json(file, dict(fingerprints))
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -151,6 +151,25 @@ def test_what_is_cut_off_or_special_does_not_count(tokenizer, scores):
             sentence_figures(model, tokenizer, nothing)
 
 
+def test_spaces_that_only_the_tokenizer_puts_do_not_count(word_piece_tokenizer):
+    """猫 and 吾輩 are split into single characters, and the full stop off."""
+    tokenizer = word_piece_tokenizer
+    model = bigram_model(np.random.default_rng(1).normal(size=2 * [tokenizer.vocab_size]).astype("float32"))
+    for text, kept in (
+        ("猫は吾輩.", "猫は吾輩."),
+        ("The cat.  A dog", "the cat. a dog"),
+        ("猫 zoo 猫[MASK]は", "猫 猫は"),
+    ):
+        figures = sentence_figures(model, tokenizer, [text])
+        assert figures["bits_per_byte"] / figures["bits_per_character"] == pytest.approx(len(kept) / len(kept.encode()))
+        tokens = tokenizer([text]).to_list()[0]
+        ordinary = [token for token in tokens if not tokenizer.is_special[token]]
+        bits = np.log2(figures["pseudo_perplexity"]) * len(ordinary)
+        assert figures["bits_per_character"] == pytest.approx(bits / len(kept))
+    cut = sentence_figures(model, tokenizer, ["猫" * 99])
+    assert cut["bits_per_character"] == pytest.approx(np.log2(cut["pseudo_perplexity"]))  # one token a character
+
+
 @pytest.mark.parametrize(
     ("architecture", "head"), [("bert", {"masked_positions": True}), ("gmlp_text", {}), ("gpt2", {})]
 )

@@ -46,14 +46,14 @@ def test_figures_do_not_depend_on_batches_chunks_form_or_scale(monkeypatch):
     rng = np.random.default_rng(1)
     logits, labels, kinds = batch(rng, n=9)
     oracle = np.log(rng.uniform(0.1, 0.9, labels.shape))
-    whole = figures_of((logits, labels, kinds, oracle), marginal_loss=2.0)
+    whole = figures_of((logits, labels, kinds, oracle))
     parts = [(x[:4], x[4:5], x[5:]) for x in (log_softmax(logits), labels, kinds, oracle)]
     monkeypatch.setattr("mixer_tf.analysis.masked_tokens.CHUNK", 2 * 11)
-    parted = figures_of(*zip(*parts, strict=True), marginal_loss=2.0)
+    parted = figures_of(*zip(*parts, strict=True))
     assert parted.metrics == pytest.approx(whole.metrics)
     assert (parted.num_tokens, parted.num_sequences) == (whole.num_tokens, whole.num_sequences)
     grids = [x.reshape(9, 5, 1, *x.shape[2:]) for x in (logits + 300, labels, kinds, oracle)]
-    assert figures_of(grids, marginal_loss=2.0).metrics == pytest.approx(whole.metrics)
+    assert figures_of(grids).metrics == pytest.approx(whole.metrics)
 
 
 def test_a_kind_that_does_not_occur_is_left_out():
@@ -88,10 +88,9 @@ def test_floor_and_gap_are_those_of_the_same_tokens():
     rng = np.random.default_rng(5)
     logits, labels, kinds = batch(rng)
     oracle = np.log(rng.uniform(0.1, 0.9, labels.shape))
-    metrics = figures_of((logits, labels, kinds, np.where(kinds > 0, oracle, np.nan)), marginal_loss=2.5).metrics
+    metrics = figures_of((logits, labels, kinds, np.where(kinds > 0, oracle, np.nan))).metrics
     assert metrics["bayes_loss"] == pytest.approx(-oracle[kinds > 0].mean())
     assert metrics["gap"] == pytest.approx(metrics["masked_loss"] - metrics["bayes_loss"])
-    assert metrics["marginal_loss"] == 2.5
 
 
 def test_standard_error_is_the_spread_of_the_gap_over_data_sets():

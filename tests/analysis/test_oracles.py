@@ -8,7 +8,7 @@ import pytest
 from mixer_tf.analysis.bayes import masked_image_log_posteriors, next_token_bayes_loss
 from mixer_tf.analysis.oracles import image_oracle, text_oracle
 from mixer_tf.data.markov import open_markov_images, open_markov_text
-from mixer_tf.data.masked_images import eval_masked_images
+from mixer_tf.data.masked_images import color_classes, eval_masked_images
 from mixer_tf.data.masked_texts import Masking, eval_masked_texts
 from mixer_tf.data.masking import KEPT, MASKED, NOT_SCORED, RANDOM
 from mixer_tf.data.preprocess import Preprocessing
@@ -66,7 +66,9 @@ def test_patches_have_the_posteriors_of_what_is_shown(unit):
     sizes, all_kinds = [], set()
     for batch in eval_masked_images(split, preprocessing=preprocessing, batch_size=9, seed=3, **options):
         kinds, states = batch["kinds"].numpy(), source.states_of(batch["labels"])
-        shown = np.select([kinds == MASKED, kinds == RANDOM], [-1, np.roll(states, 1, axis=0)], states)
+        pixels = (batch["image"] * preprocessing.std + preprocessing.mean) * 255.0
+        shown = np.where(kinds == MASKED, -1, source.states_of(color_classes(pixels, 4)))
+        assert np.all((shown == states)[(kinds == NOT_SCORED) | (kinds == KEPT)])
         shares = SHARES if len(kinds) > 1 else (0.9, 0.0, 0.1)
         posteriors = masked_image_log_posteriors(source.chain, shown, unit=unit, rate=RATE, shares=shares)
         expected = np.take_along_axis(posteriors, states[..., None], axis=-1)[..., 0]
@@ -75,6 +77,33 @@ def test_patches_have_the_posteriors_of_what_is_shown(unit):
         all_kinds |= set(np.unique(kinds))
     assert sizes == [9, 9, 1]
     assert all_kinds == {NOT_SCORED, MASKED, RANDOM, KEPT}
+
+
+def test_guesses_of_what_may_be_replaced_are_as_sure_as_they_are_right(monkeypatch):
+    """They would not be if the replaced units of a picture went on where their neighbours end."""
+    monkeypatch.setattr("mixer_tf.data.masking.MASKED_SHARE", 0.0)
+    monkeypatch.setattr("mixer_tf.data.masking.RANDOM_SHARE", 0.5)
+    source = open_markov_images(image_size=(32, 16), patch_size=4, num_colors=5)
+    options = {"preprocessing": Preprocessing((32, 16)), "patch_size": 4, "unit": 4, "rate": 1.0}
+    errors = []
+    for batch in eval_masked_images(source.evaluation, batch_size=512, seed=3, **options):
+        shown = source.states_of(color_classes((batch["image"] + 1) * 127.5, 4))
+        says = masked_image_log_posteriors(source.chain, shown, unit=1, rate=1.0, shares=(0.0, 0.5, 0.5))
+        labels = source.states_of(batch["labels"])
+        surprise = -np.take_along_axis(says, labels[..., None], axis=-1)[..., 0]
+        expected = -(np.exp(says) * says).sum(axis=-1)
+        errors.append((surprise - expected).mean(axis=(1, 2)))
+    errors = np.concatenate(errors)
+    deviation = errors.std() / len(errors) ** 0.5
+    assert abs(errors.mean()) < 4 * deviation < 0.03
+
+
+@pytest.mark.parametrize(("unit", "patch_size", "least"), [(48, 8, 12), (24, 1, 6)])
+def test_units_of_too_many_patches_are_refused_before_the_first_batch(unit, patch_size, least):
+    source = open_markov_images(image_size=(48, 96), patch_size=patch_size)  # of 8 colours: 5 rows at most
+    with pytest.raises(ValueError, match=f"patch_size must be at least {least} .* units have {unit} .*: {patch_size};"):
+        image_oracle(source, Preprocessing((48, 96)), patch_size=patch_size, unit=unit, rate=RATE)
+    image_oracle(source, Preprocessing((48, 96)), patch_size=least, unit=unit, rate=RATE)
 
 
 def test_pictures_of_another_source_are_refused():

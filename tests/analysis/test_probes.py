@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import mixer_tf as mt
-from mixer_tf.analysis.probes import features_of, linear_probe, nearest_neighbour_probe, neighbour_color_accuracy
+from mixer_tf.analysis.probes import copied_color_accuracy, features_of, linear_probe, nearest_neighbour_probe
 from tests.backbones.tiny import tiny_backbone, tiny_encoder, tiny_images
 
 
@@ -72,19 +72,19 @@ def test_nearest_neighbour_probe_goes_through_many_examples():
     assert nearest_neighbour_probe(train[:, :-1], labels, test[:, :-1], test_labels) > 0.97
 
 
-def test_neighbour_colors_are_copies_of_the_nearest_that_is_shown():
+def test_copied_colors_are_those_of_the_nearest_that_is_shown():
     labels = np.array([[[1, 2, 2], [1, 3, 4]], [[5, 5, 5], [5, 5, 5]]])
     kinds = np.array([[[0, 1, 0], [2, 3, 1]], [[1, 1, 1], [1, 1, 1]]])
     # (0, 1) copies 1, wrong; (1, 0) copies 1, right; (1, 1) is nearest to (0, 0), wrong; (1, 2) copies 2, wrong; and
     # the second picture has nothing to copy
-    assert neighbour_color_accuracy(labels, kinds) == 1 / 10
-    assert neighbour_color_accuracy(labels[:1], kinds[:1] > 1) == 1 / 2
+    assert copied_color_accuracy(labels, kinds) == 1 / 10
+    assert copied_color_accuracy(labels[:1], kinds[:1] > 1) == 1 / 2
 
 
 @pytest.mark.parametrize(("labels", "kinds"), [((1, 2, 3), (1, 3, 2)), ((2, 3), (2, 3)), ((1, 2, 3), (1, 2, 3))])
-def test_neighbour_colors_need_something_to_predict(labels, kinds):
+def test_copied_colors_need_something_to_predict(labels, kinds):
     with pytest.raises(ValueError, match=r"must be .* alike, with a patch to predict; given: .* 0 of them"):
-        neighbour_color_accuracy(np.zeros(labels, int), np.zeros(kinds, int))
+        copied_color_accuracy(np.zeros(labels, int), np.zeros(kinds, int))
 
 
 @pytest.mark.parametrize("probe", [linear_probe, nearest_neighbour_probe])

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from mixer_tf.analysis.classification import evaluate_classifier
+from mixer_tf.analysis.pictures import draw_learning_curves
 from mixer_tf.analysis.report import write_report
 from tests.analysis.test_classification import NAMES, random_result
 
@@ -46,6 +47,30 @@ def test_tables(tmp_path):
 def test_a_class_without_examples_has_no_accuracy(tmp_path):
     write_report(tmp_path, evaluate_classifier(np.zeros((1, 2)), np.array([0]), ["a", "b"]))
     assert read(tmp_path / "accuracy_per_class.csv")[1:] == [["a", "1", "1", "1.000000"], ["b", "0", "0", ""]]
+
+
+def curves(**columns):
+    count = len(next(iter(columns.values())))
+    history = {"epoch": np.arange(count), "loss": np.ones(count), **{name: np.array(x) for name, x in columns.items()}}
+    return draw_learning_curves(history)
+
+
+def test_points_of_a_run_of_one_epoch_can_be_seen():
+    for axes in curves(accuracy=[0.5], val_accuracy=[0.6]).axes:
+        assert axes.lines
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+        for line in axes.lines:
+            assert (line.get_marker(), line.get_markersize()) == ("o", 8)
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.1, 0.9], [0.86, 0.95], [0.951, 0.975], [0.9912, 0.9921]])
+def test_ticks_of_percent_differ(values):
+    figure = curves(accuracy=values)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert len(set(labels)) == len(labels) > 3
+    assert all(label.endswith("%") for label in labels)
 
 
 def test_pictures(tmp_path):

@@ -50,6 +50,17 @@ def test_sentences_without_tokens_vanish_but_documents_do_not_join(tokenizer, tm
     assert (corpus.counts.sentences, corpus.counts.documents) == (2, 2)
 
 
+def test_fingerprint_is_that_of_the_texts_and_not_of_their_files(tokenizer, tmp_path):
+    def fingerprint(text):
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.txt"
+        file.write_text(text)
+        return tokenize_files(file, tokenizer, tmp_path / "tokens").fingerprint
+
+    texts = ["the cat. The dog.", "the cat. The cow.", "the cat.\n\nThe dog.", "the cat, The dog."]
+    assert len({fingerprint(text) for text in texts}) == 4  # also by where documents begin
+    assert fingerprint(texts[0]) == fingerprint(texts[0])
+
+
 def test_tokens_are_made_once_and_again_when_something_changes(tokenizer, tmp_path, monkeypatch):
     calls = []
     make = module._make

@@ -78,18 +78,44 @@ def test_batches_have_their_shapes():
     assert train(target="pixels").element_spec["labels"] == tf.TensorSpec((4, 6, 8, 12), tf.float32)
 
 
-def test_units_show_what_their_kind_says():
-    batches = evaluate(batch_size=5)
+def sources(batch, pictures):
+    """The picture of the batch that each unit shows, int [b, h, w]."""
+    shown, whole = (x.reshape(-1, 3, UNIT, 4, UNIT, 3).swapaxes(2, 3) for x in (batch["image"], pictures))
+    same = (shown[:, None] == whole[None]).all(axis=(-3, -2, -1))  # [b, picture, h, w]
+    assert np.all(same.sum(axis=1) == 1)
+    return same.argmax(axis=1)
+
+
+@pytest.mark.parametrize("batch_size", [2, 5, 23])
+def test_units_show_what_their_kind_says(batch_size):
+    batches = evaluate(batch_size, rate=0.9)
     place = 0
     for batch in batches:
         count = len(batch["image"])
         own = IMAGES[place : place + count].astype("float32")
-        kinds = spread(batch["kinds"], PATCH)[..., None]
-        np.testing.assert_array_equal(
-            batch["image"], np.where(kinds == RANDOM, np.roll(own, 1, axis=0), own), strict=True
-        )
+        kinds = batch["kinds"][:, ::2, ::2]  # of units, of two patches a side
+        is_other = sources(batch, own) != np.arange(count)[:, None, None]
+        np.testing.assert_array_equal(is_other, kinds == RANDOM)
         place += count
+    assert place == 23
     assert set(np.unique(joined(batches, "kinds"))) == {NOT_SCORED, MASKED, RANDOM, KEPT}
+
+
+@pytest.fixture
+def all_replaced(monkeypatch):
+    """Whatever is selected shows another picture."""
+    monkeypatch.setattr("mixer_tf.data.masking.MASKED_SHARE", 0.0)
+    monkeypatch.setattr("mixer_tf.data.masking.RANDOM_SHARE", 1.0)
+
+
+def test_units_beside_each_other_come_from_different_pictures(all_replaced):
+    """All of a picture where the batch has so many; of three pictures those that touch in a row."""
+    shown = sources(evaluate(23, rate=1.0)[0], IMAGES)
+    for picture in shown:
+        assert len(set(picture.flat)) == 12
+    assert len(set((shown[:, 0, 0] - np.arange(23)) % 23)) > 8  # which one comes first is drawn
+    shown = sources(evaluate(3, rate=1.0)[0], IMAGES[:3])
+    assert np.all(shown[:, :, 1:] != shown[:, :, :-1])
 
 
 def test_tile_covers_exactly_the_masked_units():

@@ -89,7 +89,9 @@ def test_words_start_after_a_space_and_in_scripts_without_spaces(tokenizer):
 
 def test_a_model_must_have_the_special_pieces(tmp_path):
     (tmp_path / "a.model").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"a\.model: a SentencePiece model must be readable; given: 8 other bytes"):
+    with pytest.raises(
+        ValueError, match=r"a\.model: a SentencePiece model must be readable; given: 8 other bytes; train"
+    ):
         open_tokenizer(tmp_path / "a.model")
     import sentencepiece
 
@@ -119,6 +121,18 @@ def test_wordpiece_decodes():
     tokenizer = WordPieceTokenizer(WORD_PIECES, lower_case=True)
     assert tokenizer.decode([[2, 8, 9, 10, 4, 7, 3, 0]]).numpy().tolist() == [b"unaffable [MASK] cat"]
     assert tokenizer.decode(tf.ragged.constant([[5, 7], [0]])).numpy().tolist() == [b"the cat", b""]
+
+
+@pytest.mark.parametrize("text", ["猫は吾輩.", "the cat. the dog", "unaffable [MASK] cat"])
+def test_wordpiece_decodes_without_the_spaces_that_it_has_put(word_piece_tokenizer, text):
+    tokens = word_piece_tokenizer([text])
+    assert word_piece_tokenizer.decode(tokens).numpy()[0].decode() == text
+
+
+def test_wordpiece_decodes_with_the_spaces_of_the_text(word_piece_tokenizer):
+    texts = ["猫 は\t吾 輩 .", "The cat . Unaffable.on dog"]
+    decoded = word_piece_tokenizer.decode_as_in(word_piece_tokenizer(texts), texts)
+    assert decoded == ["猫 は 吾 輩 .", "the cat . unaffable.on dog"]
 
 
 def test_wordpiece_file(tmp_path):

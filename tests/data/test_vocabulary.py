@@ -74,6 +74,19 @@ def test_what_cannot_be_trained_is_said_in_one_line(tmp_path, text, arguments, m
         train_vocabulary(tmp_path, tmp_path / "a.txt")
 
 
+def test_another_vocabulary_is_not_overwritten(tmp_path):
+    path = tmp_path / "a.model"
+    (tmp_path / "a.txt").write_text("cat")
+    train_vocabulary(tmp_path / "a.txt", path)
+    before = path.read_bytes()
+    train_vocabulary(tmp_path / "a.txt", path)  # the same once more
+    (tmp_path / "a.txt").write_text("dog")
+    with pytest.raises(ValueError, match=r"must not hold another one already; given: .*a\.model; name another file"):
+        train_vocabulary(tmp_path / "a.txt", path)
+    assert path.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.model", "a.txt"]
+
+
 def test_a_folder_that_cannot_be_made_is_said_before_the_training(tmp_path):
     (tmp_path / "a.txt").write_text("cat")
     with pytest.raises(ValueError, match=r"a vocabulary's folder must be a folder that can be made; given: .*a\.txt: "):

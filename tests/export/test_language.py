@@ -16,7 +16,7 @@ from tests.backbones.tiny import tiny_encoder
 LENGTH, TOP = 14, 3
 TEXTS = ["吾輩は[MASK]である。", "The [MASK] sat on [MASK]", "the cat", "[MASK] " + "mat " * 30]
 NEXT_TEXTS = ["[MASK]", "猫", "a dog", "sun " * 30]
-BEGINNINGS = ["The cat", "", "吾輩は", "mat " * 30]
+BEGINNINGS = ["The cat", "", "吾輩は", "mat " * 30 + "吾輩は"]
 
 # The folder that takes tokens alone comes first, when tensorflow-text is not there.
 SERVE = """
@@ -50,7 +50,10 @@ def language_model(tokenizer, architecture, **head):
 
 
 def packed(model, tokenizer, texts):
-    inputs = pack_texts(tokenizer(texts), special=tokenizer.special, length=LENGTH)
+    tokens = tokenizer(texts)
+    if texts is BEGINNINGS:  # which shall go on
+        tokens = tf.ragged.constant([row[-(LENGTH - 2) :] for row in tokens.to_list()], dtype=tf.int32)
+    inputs = pack_texts(tokens, special=tokenizer.special, length=LENGTH)
     return {name: inputs[name].numpy() for name in model.input if name in inputs}
 
 
@@ -174,7 +177,8 @@ def test_causal_model_serves_what_comes_next(served, models):
     by_text, by_tokens = served["causal"][1]
     inputs = packed(model, tokenizer, BEGINNINGS)
     last = inputs["padding_mask"].sum(axis=1) - 2
-    assert last.tolist()[1::2] == [0, LENGTH - 2]  # [CLS] of the empty text; what is too long is cut
+    assert last.tolist()[1::2] == [0, LENGTH - 2]  # [CLS] of the empty text; of what is too long the end is read
+    assert inputs["token_ids"][3, LENGTH - 2] == inputs["token_ids"][2, last[2]]
     logits = token_logits(model, inputs, last[:, None]).astype("float64")
     chances = np.exp(np.where(tokenizer.is_special, -np.inf, logits))
     chances /= chances.sum(axis=-1, keepdims=True)

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 import signal
 import time
 
@@ -248,6 +249,31 @@ def test_killed_run_ends_as_if_nothing_had_happened(tmp_path):
     programs.assert_same_end(folders["killed"], folders["unbroken"])
 
 
+def test_broken_off_run_goes_on_with_its_own_texts_and_vocabulary_alone(work, eager, capsys):
+    """Of a run of five steps four are there, and the texts or the vocabulary are no longer what they were."""
+    names = ("lines.txt", "vocab.txt")
+    for name, lines in zip(names, (["The cat sat.", "猫は吾輩。"] * 24, WORDPIECES), strict=True):
+        (work / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    arguments = [*SMALL, "data=text:lines.txt", "vocabulary=vocab.txt", "evaluation_share=0.5", "mask_rate=0.5"]
+    arguments += ["batch_size=4", "checkpoint_every=1", "export=false"]
+    assert run(*arguments) == 0
+    (work / "run" / "metrics.json").unlink()
+    for path in sorted((work / "run" / "checkpoints").iterdir())[1:]:
+        shutil.rmtree(path)
+    capsys.readouterr()
+    for name, changed in zip(names, ("other texts;", "other vocabulary;"), strict=True):
+        before = (work / name).read_text(encoding="utf-8")
+        (work / name).write_text(before.replace("cat", "sat" if name == "lines.txt" else "dog"), encoding="utf-8")
+        assert run(*arguments) == 2
+        error = capsys.readouterr().err
+        assert changed in error
+        assert error.count("\n") == 1
+        assert programs.newest_step(work) == 4
+        (work / name).write_text(before, encoding="utf-8")
+    assert run(*arguments) == 0  # though the files are newer than the run
+    assert programs.newest_step(work) == 5
+
+
 BAD_INPUTS = {
     "unknown data": (["data=sentence"], "data must be markov, sentences or text:FILE_OR_FOLDER; given: 'sentence'"),
     "missing path": (["data=text:nowhere"], "a text file or folder must exist; given: nowhere"),
@@ -260,7 +286,6 @@ BAD_INPUTS = {
     "export of no text": (["export=true"], "export must be false for data=markov"),
     "nothing to fill": (["data=sentences", "fill=a cat"], "fill must have [MASK] in it; given: 'a cat'"),
     "too long to fill": (["data=sentences", "vocab_size=700", f"fill={99 * '猫'}[MASK]"], "every [MASK] must stand"),
-    "going on with BERT": (["data=sentences", "vocab_size=700", "prompt=a"], "by a causal language model alone"),
     "no pair task": (["pair_task=next"], "pair_task must be one of nsp, sop, None; given: 'next'"),
     "no vocabulary": (
         ["data=sentences", "vocabulary=no.model"],
@@ -271,7 +296,7 @@ BAD_INPUTS = {
     "empty sentences": (["data=sentences", "sentences=empty.txt"], "a file of sentences must hold some text"),
     "backbone of pictures": (["backbone=resnet18"], "given: 'resnet18', which reads images"),
     "unknown backbone": (["backbone=bert_bas"], "nearest: bert_base"),
-    "mask rate": (["mask_rate=1.1"], "mask_rate must be greater than 0 and at most 1; given: 1.1"),
+    "mask rate": (["mask_rate=1.1"], "mask_rate must be greater than 0 and at most 1; given: 1.1; take 0.15, say"),
     "all held out": (["evaluation_share=0.6"], "evaluation_share must lie above 0 and up to 0.5; given: 0.6"),
     "batch of replicas": (["strategy=mirrored", "batch_size=13"], "given: 13; nearest: 12"),
     "batch too large": (["data=sentences", "vocab_size=700", "batch_size=5000"], "batch_size must lie in 1.."),
@@ -293,12 +318,35 @@ def test_bad_input_ends_with_exit_code_2_and_one_line(name, work, capsys):
     assert not (work / "run" / "checkpoints").exists()  # nothing was trained
 
 
-@pytest.mark.parametrize("argument", ["fill=[MASK]", "pair_task=nsp", "whole_words=true"])
-def test_causal_model_refuses_what_is_for_others(work, capsys, argument):
-    assert run(*SMALL, "data=sentences", "vocab_size=700", argument, recipe=GPT2) == 2
+EARLY = {
+    "filling by GPT-2": (GPT2, "fill=[MASK]", "fill must be none for a causal model; given: [MASK]"),
+    "pairs for GPT-2": (GPT2, "pair_task=nsp", "pair_task must be none for a causal model; given: nsp"),
+    "words for GPT-2": (GPT2, "whole_words=true", "whole_words must be false for a causal model; given: True"),
+    "going on with BERT": (BERT, "prompt=a", "prompt must be none for a masked model; given: a"),
+    "no checkpoint": (BERT, "initial_weights=none.keras", "initial_weights must be an existing file; given: none"),
+    "unknown argument": (BERT, "backbone_arguments.depth=3", "takes no argument depth"),
+    "unfit argument": (BERT, "backbone_arguments.num_heads=5", "num_heads 5"),
+}
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_what_needs_no_vocabulary_is_refused_before_one_is_trained(name, work, capsys):
+    recipe, argument, sentence = EARLY[name]
+    assert run(*SMALL, "data=sentences", "vocab_size=700", argument, recipe=recipe) == 2
     error = capsys.readouterr().err
-    assert "causal" in error
+    assert sentence in error
     assert error.count("\n") == 1, error
+    assert not (work / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "question"), [(BERT, f"fill={99 * '猫'}[MASK]"), (GPT2, f"prompt={99 * '猫'}")], ids=["fill", "prompt"]
+)
+def test_questions_that_are_too_long_are_refused_before_the_texts_are_tokenized(work, capsys, recipe, question):
+    (work / "vocab.txt").write_text("\n".join(WORDPIECES) + "\n", encoding="utf-8")
+    assert run(*SMALL, "data=sentences", "vocabulary=vocab.txt", question, recipe=recipe) == 2
+    assert "tokens" in capsys.readouterr().err
+    assert not list((work / "run" / "tokens").iterdir())
 
 
 def test_refused_recipe_may_be_mended_in_the_same_folder(work, eager, capsys):

@@ -27,6 +27,14 @@ def test_it_writes_the_vocabulary(monkeypatch, tmp_path, capsys):
     assert "pieces; use it with vocabulary=" in capsys.readouterr().out
 
 
+def test_it_keeps_another_vocabulary(monkeypatch, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("the cat\n")
+    (tmp_path / "a.model").write_bytes(b"of another run")
+    assert run(monkeypatch, tmp_path / "a.model", tmp_path / "a.txt", "vocab_size=300") == 2
+    assert "must not hold another one already" in capsys.readouterr().err
+    assert (tmp_path / "a.model").read_bytes() == b"of another run"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

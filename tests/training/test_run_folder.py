@@ -5,7 +5,13 @@ import json
 import pytest
 
 from mixer_tf.recipe import ImageClassification
-from mixer_tf.training.run_folder import create_run_folder, finished_metrics, table_of, write_json
+from mixer_tf.training.run_folder import (
+    create_run_folder,
+    finished_metrics,
+    require_same_data,
+    table_of,
+    write_json,
+)
 
 
 def recipe(output_dir):
@@ -56,6 +62,31 @@ def test_what_does_not_decide_the_result_may_change(tmp_path):
     for change in ("strategy=none", "checkpoint_every=7", "keep_checkpoints=3", "export=false", "data_dir=elsewhere"):
         wanted = wanted.override(change)
     assert finished_metrics(wanted) is None
+
+
+SAME = {"texts": "1f", "vocabulary": "2e"}
+
+
+def test_data_is_noted_where_a_run_begins(tmp_path):
+    wanted = begun(tmp_path / "run")
+    require_same_data(wanted, SAME, write=False)
+    require_same_data(wanted, {})  # of a source that its name describes
+    assert not (tmp_path / "run" / "data.json").exists()
+    for data in (SAME, SAME | {"texts": "3d"}):  # nothing was trained on the first
+        require_same_data(wanted, data)
+        assert json.loads((tmp_path / "run" / "data.json").read_text()) == data
+
+
+@pytest.mark.parametrize("other", [["texts"], ["vocabulary"], ["texts", "vocabulary"]])
+def test_other_data_is_refused_where_a_run_goes_on(tmp_path, other):
+    wanted = begun(tmp_path / "run")
+    require_same_data(wanted, SAME)
+    begun(tmp_path / "run", CHECKPOINT)
+    require_same_data(wanted, SAME)
+    sentence = rf"same texts and vocabulary; given: .*run, begun with other {' and other '.join(other)}; take another"
+    with pytest.raises(ValueError, match=sentence):
+        require_same_data(wanted, SAME | dict.fromkeys(other, "4c"))
+    assert json.loads((tmp_path / "run" / "data.json").read_text()) == SAME
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path):
