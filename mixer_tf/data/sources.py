@@ -80,7 +80,7 @@ def open_detection(
     """Open a set of pictures with objects. Nothing is ever downloaded.
 
     Args:
-        data: `scenes` (2,304 generated pictures of 128x128 pixels with handwritten digits, ten classes);
+        data: `scenes` (2,304 generated pictures of 96x96 pixels with handwritten digits, ten classes);
             `coco:FOLDER` with `annotations/instances_<split>.json` beside `<split>/`, the pictures;
             `coco:ANNOTATIONS.json:IMAGES`, one file and its folder of pictures, of which a fixed fifth is held out
             unless `eval_split` names another file;

@@ -45,7 +45,9 @@ def test_weights_have_the_same_names_however_often_the_model_is_built(architectu
 @every_architecture
 def test_one_picture_gives_the_same_row_as_in_a_batch(architecture):
     model, batch = tiny_classifier(architecture), tiny_images(architecture)
-    np.testing.assert_allclose(model(batch[1:2])[0], model(batch)[1], rtol=1e-6, atol=1e-5)
+    row = model(batch)[1].numpy()
+    resolution = max(1.0, np.abs(row).max())  # of a sum in float32, which a product of another shape adds up otherwise
+    np.testing.assert_allclose(model(batch[1:2])[0], row, rtol=1e-7, atol=1e-6 * resolution)
 
 
 @every_architecture
