@@ -15,8 +15,8 @@ recipe = ObjectDetection(
     backbone_arguments={
         "patch_size": 4,
         "stage_depths": (1, 3),
-        "stage_widths": (64, 96),
-        "segments": (32, 16),
+        "stage_widths": (48, 96),
+        "segments": (24, 12),
         "mlp_ratios": (3, 3),
     },
     head_width=64,
